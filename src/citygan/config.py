@@ -1,0 +1,369 @@
+"""Settings: frozen, typed, checked, and resolved in one place from defaults, preset, file and flags.
+
+`resolve` merges layers of nested mappings in order, tells every unknown key, wrong type and value out of range at
+once, and remembers where each value came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from citygan.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSettings:
+    """What the generator, and with it the discriminator, is shown of a label map."""
+
+    encoding: Literal["colour", "onehot"] = "colour"
+    """`colour`: the class colours as a picture, as in pix2pix; `onehot`: one channel a class."""
+    instance_edges: bool = False
+    """Adds a channel with the boundaries between instances (the set must have instance maps)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSettings:
+    """Random changes of the training pictures (pix2pix, section 6.2)."""
+
+    jitter: float = 286 / 256
+    """Pictures are enlarged by this factor and cropped back at random; 1 is off."""
+    mirror: bool = True
+    """Pictures are mirrored left to right half of the time."""
+
+    def __post_init__(self) -> None:
+        _check(1.0 <= self.jitter <= 4.0, "augment.jitter", self.jitter, "from 1 (off) to 4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSettings:
+    """The network that paints."""
+
+    name: str = "unet"
+    """A row of `citygan.models.GENERATORS`."""
+    width: int = 64
+    """Filters of the first layer."""
+    depth: int | None = None
+    """Times the picture is halved; null: as often as its sides allow, at most 8 (pix2pix, section 6.1.1)."""
+    dropout: float = 0.5
+    """Rate in the three innermost decoder layers; 0 is off."""
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.width <= 1024, "generator.width", self.width, "from 1 to 1024")
+        _check(self.depth is None or 4 <= self.depth <= 12, "generator.depth", self.depth, "from 4 to 12, or null")
+        _check(0.0 <= self.dropout < 1.0, "generator.dropout", self.dropout, "from 0 to below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorSettings:
+    """The network that judges."""
+
+    name: str = "patchgan"
+    """A row of `citygan.models.DISCRIMINATORS`."""
+    width: int = 64
+    """Filters of the first layer."""
+    receptive_field: int = 70
+    """Side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2)."""
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.width <= 1024, "discriminator.width", self.width, "from 1 to 1024")
+        _check(
+            self.receptive_field in (16, 70, 286),
+            "discriminator.receptive_field",
+            self.receptive_field,
+            "one of 16, 70, 286",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """The terms of the generator's objective and their weights (pix2pix, equation 4)."""
+
+    lambda_gan: float = 1.0
+    """Weight of the adversarial term; 0 leaves the discriminator out."""
+    lambda_l1: float = 100.0
+    """Weight of the mean absolute difference to the real photo."""
+
+    def __post_init__(self) -> None:
+        _check(0.0 <= self.lambda_gan < math.inf, "losses.lambda_gan", self.lambda_gan, "a finite number from 0")
+        _check(0.0 <= self.lambda_l1 < math.inf, "losses.lambda_l1", self.lambda_l1, "a finite number from 0")
+        _check(
+            self.lambda_gan + self.lambda_l1 > 0,
+            "losses",
+            "all weights 0",
+            "at least one of lambda_gan and lambda_l1 above 0",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """Adam, for both networks (pix2pix, section 3.3)."""
+
+    rate: float = 2e-4
+    """Learning rate."""
+    beta1: float = 0.5
+    """Decay of the first moment."""
+    beta2: float = 0.999
+    """Decay of the second moment."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """`constant` as in the paper; `linear`: constant, then down to 0 over the last `decay_share` of the steps."""
+    decay_share: float = 0.5
+    """Share of the steps over which `linear` falls."""
+
+    def __post_init__(self) -> None:
+        _check(0.0 < self.rate < 1.0, "optimizer.rate", self.rate, "above 0 and below 1")
+        _check(0.0 <= self.beta1 < 1.0, "optimizer.beta1", self.beta1, "from 0 to below 1")
+        _check(0.0 <= self.beta2 < 1.0, "optimizer.beta2", self.beta2, "from 0 to below 1")
+        _check(0.0 < self.decay_share <= 1.0, "optimizer.decay_share", self.decay_share, "above 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How long and how the engine trains."""
+
+    epochs: float = 200
+    """Times every picture is seen; used where `steps` is null."""
+    steps: int | None = None
+    """Steps in all; goes before `epochs`."""
+    batch: int = 1
+    """Pictures a step on each device."""
+    accumulate: int = 1
+    """Parts into which a step's batch is cut to save memory; the gradients are averaged."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """Arithmetic of the networks; weights and losses stay float32."""
+    channels_last: bool = True
+    """Memory layout; faster nearly everywhere, same arithmetic."""
+    compile: bool = False
+    """Compile the networks (`torch.compile`): slow to start, then faster for narrow ones."""
+    cuda_graphs: bool = False
+    """Record a step once and replay it, which saves its launches (CUDA, no accumulation, one device)."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of the generator, which then translates; 0 is off."""
+    log_every_steps: int = 50
+    """Steps between lines of metrics.jsonl."""
+    sample_every_steps: int = 1000
+    """Steps between sample sheets."""
+    checkpoint_every_steps: int = 1000
+    """Steps between checkpoints, each validated."""
+    validation_pictures: int = 50
+    """Pictures of the validation split that give a checkpoint its score, evenly chosen."""
+
+    def __post_init__(self) -> None:
+        _check(0 < self.epochs < math.inf, "train.epochs", self.epochs, "above 0")
+        _check(self.steps is None or self.steps >= 1, "train.steps", self.steps, "at least 1, or null")
+        _check(self.batch >= 1, "train.batch", self.batch, "at least 1")
+        _check(self.accumulate >= 1, "train.accumulate", self.accumulate, "at least 1")
+        _check(
+            self.accumulate < 1 or self.batch % self.accumulate == 0,
+            "train.accumulate",
+            self.accumulate,
+            f"a divisor of train.batch ({self.batch})",
+        )
+        _check(
+            not (self.cuda_graphs and self.accumulate > 1), "train.cuda_graphs", True, "false with train.accumulate"
+        )
+        _check(0.0 <= self.ema < 1.0, "train.ema", self.ema, "from 0 to below 1")
+        for name in ("log_every_steps", "sample_every_steps", "checkpoint_every_steps", "validation_pictures"):
+            _check(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides what a run learns. Saved as `config.yaml`; `train --config` on it repeats the run."""
+
+    model: str = "pix2pix"
+    """The named model this started from (`citygan models`)."""
+    recipe: str = "pix2pix"
+    """A row of `citygan.recipes.RECIPES`: which networks learn from which losses, in which order."""
+    data: str | None = None
+    """The prepared set; null: the last one."""
+    init: str | None = None
+    """A run or checkpoint whose weights to start from."""
+    seed: int = 0
+    """Decides the weights at the start, the order of the pictures, jitter and dropout."""
+    quick: bool = False
+    """Whether the preset's small, short form is used."""
+    inference: Literal["auto", "paper", "running", "deterministic"] = "auto"
+    """At test time: `paper`: dropout and each picture's own statistics (pix2pix, section 3.3); `running`: dropout and
+    the running statistics; `deterministic`: these without dropout; `auto`: `paper` at batch 1, else `running`."""
+    input: InputSettings = field(default_factory=InputSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    generator: GeneratorSettings = field(default_factory=GeneratorSettings)
+    discriminator: DiscriminatorSettings = field(default_factory=DiscriminatorSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, in the order of the fields."""
+        return dataclasses.asdict(self)
+
+    @property
+    def inference_mode(self) -> str:
+        """`inference` with `auto` decided."""
+        return self.inference if self.inference != "auto" else "paper" if self.train.batch == 1 else "running"
+
+
+class _Problem(ValueError):
+    """A value outside its range."""
+
+
+def _check(holds: bool, key: str, value: object, expected: str) -> None:
+    if not holds:
+        raise _Problem(f"{key}: expected {expected}, got {value}")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Nested settings from one place. `lines` gives the line of each key where the place is a file."""
+
+    origin: str
+    values: Mapping[str, Any]
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+
+    def where(self, path: tuple[str, ...]) -> str:
+        return f"{self.origin}:{self.lines[path]}" if path in self.lines else self.origin
+
+
+def resolve(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
+    """Merges layers, later ones over earlier ones.
+
+    Returns:
+        The settings, and for every dotted key the origin of its value (`default` where no layer names it).
+
+    Raises:
+        UsageError: Unknown keys (with the nearest known), wrong types, values out of range: all of them at once.
+    """
+    problems: list[str] = []
+    chosen: dict[tuple[str, ...], Any] = {}
+    origins: dict[tuple[str, ...], str] = {}
+    known = {path: kind for path, kind in _fields(Settings)}
+    for layer in layers:
+        for path, value in _flatten(layer.values, known):
+            if path not in known:
+                near = difflib.get_close_matches(".".join(path), [".".join(p) for p in known], n=1, cutoff=0.5)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                problems.append(f"{layer.where(path)}: unknown setting {'.'.join(path)}{hint}")
+                continue
+            try:
+                chosen[path] = _convert(value, known[path])
+                origins[path] = layer.where(path)
+            except _Problem as problem:
+                problems.append(f"{layer.where(path)}: {'.'.join(path)}: {problem}")
+    settings = _build(Settings, (), chosen, origins, problems)
+    if problems:
+        more = "; ".join(problems)
+        raise UsageError(more, hint="citygan train --dry-run shows every setting and where it comes from")
+    assert isinstance(settings, Settings)
+    return settings, {".".join(path): origins.get(path, "default") for path in known}
+
+
+def from_flag(text: str) -> dict[str, Any]:
+    """The nested form of one ``--set KEY=VALUE``.
+
+    Raises:
+        UsageError: No ``=``, or nothing before it.
+    """
+    from citygan.yamlfile import scalar
+
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError(f"expected KEY=VALUE, got '{text}'", where="--set", hint="For example --set train.batch=4")
+    nested: Any = scalar(value.strip())
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    result: dict[str, Any] = nested
+    return result
+
+
+def _fields(kind: type, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    hints = typing.get_type_hints(kind)
+    result: list[tuple[tuple[str, ...], Any]] = []
+    for item in dataclasses.fields(kind):
+        inner = hints[item.name]
+        if dataclasses.is_dataclass(inner):
+            assert isinstance(inner, type)
+            result += _fields(inner, (*path, item.name))
+        else:
+            result.append(((*path, item.name), inner))
+    return result
+
+
+def _flatten(
+    values: Mapping[str, Any], known: Mapping[tuple[str, ...], Any], path: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], Any]]:
+    result: list[tuple[tuple[str, ...], Any]] = []
+    for key, value in values.items():
+        here = (*path, str(key))
+        if isinstance(value, Mapping) and here not in known:
+            result += _flatten(value, known, here)
+        else:
+            result.append((here, value))
+    return result
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    """Checks and converts one value; whole numbers are taken for fractions, nothing else is bent."""
+    options = typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
+    for option in options:
+        if typing.get_origin(option) is Literal and isinstance(value, str) and value in typing.get_args(option):
+            return value
+        if option is type(None) and value is None:
+            return None
+        if option is bool and isinstance(value, bool):
+            return value
+        if option is int and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if option is float and isinstance(value, int | float) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                raise _Problem(f"expected a finite number, got {value}")
+            return float(value)
+        if option is str and isinstance(value, str):
+            return value
+    raise _Problem(f"expected {_describe(kind)}, got {value!r}")
+
+
+def _describe(kind: Any) -> str:
+    options = typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a word", type(None): "null"}
+    parts = [
+        "one of " + ", ".join(typing.get_args(option))
+        if typing.get_origin(option) is Literal
+        else words.get(option, str(option))
+        for option in options
+    ]
+    return " or ".join(parts)
+
+
+def _build(
+    kind: type,
+    path: tuple[str, ...],
+    chosen: Mapping[tuple[str, ...], Any],
+    origins: Mapping[tuple[str, ...], str],
+    problems: list[str],
+) -> Any:
+    hints = typing.get_type_hints(kind)
+    arguments: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        here = (*path, item.name)
+        if dataclasses.is_dataclass(hints[item.name]):
+            inner = hints[item.name]
+            assert isinstance(inner, type)
+            arguments[item.name] = _build(inner, here, chosen, origins, problems)
+        elif here in chosen:
+            arguments[item.name] = chosen[here]
+    try:
+        return kind(**arguments)
+    except _Problem as problem:
+        key = tuple(str(problem).partition(":")[0].split("."))
+        problems.append(f"{origins.get(key, 'settings')}: {problem}")
+        return kind()
