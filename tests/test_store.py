@@ -13,9 +13,9 @@ import pytest
 
 from citygan.data.labels import CAMVID11
 from citygan.data.store import Item, PreparedSet, resolve_set
-from citygan.data.writer import SetWriter, to_yaml
+from citygan.data.writer import SetWriter
 from citygan.errors import CityganError, DamagedError, MachineError, UsageError
-from citygan.yamlfile import parse_yaml
+from citygan.yamlfile import parse_yaml, to_yaml
 
 SIZE = (6, 4)
 

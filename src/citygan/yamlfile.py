@@ -6,13 +6,15 @@ aliases and deep nesting are refused, since each means something else than it se
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
-from citygan.errors import UsageError
+from citygan.errors import UsageError, printable
 from citygan.files import read_bytes
 
 MAX_DEPTH = 16
@@ -65,7 +67,9 @@ def scalar(text: str) -> Any:
     if _RADIX.fullmatch(text):
         return int(text, 0)
     if _FLOAT.fullmatch(text) or _SPECIAL.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().replace(".nan", "nan"))
+        return float(
+            text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().replace(".nan", "nan")
+        )
     return text
 
 
@@ -125,7 +129,40 @@ def _construct(node: yaml.Node, where: str, lines: Lines, path: tuple[str, ...])
             raise UsageError("keys are plain words", where=f"{where}:{line}")
         key = key_node.value
         if key in result:
-            raise UsageError(f"the key '{key}' stands here again", where=f"{where}:{line}", hint="Remove one of the two")
+            raise UsageError(
+                f"the key '{key}' stands here again", where=f"{where}:{line}", hint="Remove one of the two"
+            )
         lines[(*path, key)] = line
         result[key] = _construct(value_node, where, lines, (*path, key))
     return result
+
+
+def to_yaml(value: Mapping[str, Any]) -> str:
+    """YAML of plain values, readable by people and by this file: nested keys in lines, the innermost lists in one."""
+    return "".join(line + "\n" for line in _yaml_lines(value, ""))
+
+
+def _yaml_lines(value: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for key, child in value.items():
+        if isinstance(child, Mapping) and child and not all(_is_scalar(v) for v in child.values()):
+            yield f"{indent}{key}:"
+            yield from _yaml_lines(child, indent + "  ")
+        elif isinstance(child, list) and child and isinstance(child[0], Mapping):
+            yield f"{indent}{key}:"
+            yield from (f"{indent}- {_yaml_flow(entry)}" for entry in child)
+        else:
+            yield f"{indent}{key}: {_yaml_flow(child)}"
+
+
+def _is_scalar(value: object) -> bool:
+    return not isinstance(value, Mapping | list | tuple)
+
+
+def _yaml_flow(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_yaml_flow(child)}" for key, child in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_yaml_flow(child) for child in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(printable(value), ensure_ascii=False)
+    return json.dumps(value, allow_nan=False)

@@ -129,6 +129,16 @@ class ClassTable:
             return "So many ids come from an interpolated (anti-aliased) or lossy label map, or from a photo"
         return ""
 
+    def likely_cause_of_colours(self, colours: Iterable[Colour]) -> str:
+        """Why a painted label map might hold these colours that the table does not have: a hint for an error."""
+        colours = set(colours)
+        others = [t.name for t in TABLES.values() if t.name != self.name and colours <= t.colour_ids.keys()]
+        if others:
+            return f"They are colours of {_either(others)}: try --classes {others[0]}"
+        if len(colours) > len(self.classes):
+            return "So many colours come from anti-aliasing or lossy compression, or from a photo"
+        return "Is it the right class table? A YAML list of your own is --classes FILE.yaml"
+
     def to_dict(self) -> dict[str, Any]:
         """The form that dataset.yaml and checkpoints carry."""
         classes = [

@@ -13,7 +13,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from citygan.data.store import (
     partial_folder,
     set_checksum,
 )
-from citygan.errors import printable
+from citygan.yamlfile import to_yaml
 
 
 def _plan_file(path: Path) -> Path:
@@ -256,34 +256,3 @@ def _read_text(path: Path) -> str | None:
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def to_yaml(value: Mapping[str, Any]) -> str:
-    """YAML of plain values, readable by people and by `yamlfile`: nested keys in lines, the innermost lists in one."""
-    return "".join(line + "\n" for line in _yaml_lines(value, ""))
-
-
-def _yaml_lines(value: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for key, child in value.items():
-        if isinstance(child, Mapping) and child and not all(_is_scalar(v) for v in child.values()):
-            yield f"{indent}{key}:"
-            yield from _yaml_lines(child, indent + "  ")
-        elif isinstance(child, list) and child and isinstance(child[0], Mapping):
-            yield f"{indent}{key}:"
-            yield from (f"{indent}- {_yaml_flow(entry)}" for entry in child)
-        else:
-            yield f"{indent}{key}: {_yaml_flow(child)}"
-
-
-def _is_scalar(value: object) -> bool:
-    return not isinstance(value, Mapping | list | tuple)
-
-
-def _yaml_flow(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_yaml_flow(child)}" for key, child in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_yaml_flow(child) for child in value) + "]"
-    if isinstance(value, str):
-        return json.dumps(printable(value), ensure_ascii=False)
-    return json.dumps(value, allow_nan=False)
