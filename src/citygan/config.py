@@ -22,6 +22,8 @@ from citygan.errors import UsageError
 class InputSettings:
     """What the generator, and with it the discriminator, is shown of a label map."""
 
+    array: Literal["auto", "label", "source"] = "auto"
+    """Label maps or the set's source pictures; `auto`: label maps where there are any."""
     encoding: Literal["colour", "onehot"] = "colour"
     """`colour`: the class colours as a picture, as in pix2pix; `onehot`: one channel a class."""
     instance_edges: bool = False

@@ -1,0 +1,5 @@
+"""``python -m citygan``."""
+
+from citygan.cli import main
+
+main()

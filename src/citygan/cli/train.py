@@ -1,0 +1,251 @@
+"""``citygan train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from citygan.config import Layer, Settings
+    from citygan.data.store import PreparedSet
+
+
+def train(
+    model: Annotated[str | None, typer.Option(help="A named model; `citygan models` lists them.  [default: pix2pix]")] = None,
+    data: Annotated[str | None, typer.Option(help="Prepared set, by name or path.  [default: the last one]")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in all.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Times every picture is seen.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.  [default: the model and a number]")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN|last", help="Go on with a run as if it had not been stopped.")
+    ] = None,
+    init: Annotated[str | None, typer.Option(metavar="RUN", help="Start from the weights of a run.")] = None,
+    quick: Annotated[
+        bool | None,
+        typer.Option("--quick/--full", help="The small, short form of the model.  [default: on for the demo city]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides weights, order, jitter, dropout.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print all settings and where each comes from.")] = False,
+) -> None:
+    """Train a model; prints the run's folder.
+
+    With nothing prepared it prepares the built-in demo city first.
+    """
+    from citygan.config import Layer, from_flag
+    from citygan.errors import UsageError
+
+    if steps is not None and epochs is not None:
+        raise UsageError("--steps and --epochs say the same in two ways", hint="Give one of them")
+    if resume is not None and (init is not None or name is not None or model is not None):
+        raise UsageError("--resume goes on with a run as it is", hint="Leave out --model, --name and --init")
+    flags: dict[str, Any] = {}
+    training = {"steps": steps, "epochs": epochs, "batch": batch}
+    training = {key: value for key, value in training.items() if value is not None}
+    if epochs is not None:
+        training["steps"] = None
+    if training:
+        flags["train"] = training
+    if seed is not None:
+        flags["seed"] = seed
+    layers = [Layer("--set", from_flag(text)) for text in assign or []] + [Layer("flag", flags)]
+    _train(model, data, config, layers, name, resume, init, quick, device, dry_run)
+
+
+def _train(
+    model: str | None,
+    data: str | None,
+    config: Path | None,
+    flags: list[Layer],
+    name: str | None,
+    resume: str | None,
+    init: str | None,
+    quick: bool | None,
+    device: str,
+    dry_run: bool,
+) -> None:
+    from citygan.config import Layer, resolve
+    from citygan.files import lock
+    from citygan.presets import preset
+    from citygan.progress import say
+    from citygan.yamlfile import read_yaml
+
+    if resume is not None:
+        _resume(resume, data, flags, device, dry_run)
+        return
+    file = Layer("", {})
+    if config is not None:
+        file = Layer(str(config), *read_yaml(config))
+    chosen = model or str(file.values.get("model") or "pix2pix")
+    row = preset(chosen)
+    prepared = _open_data(data or _text(file.values.get("data")), dry_run)
+    is_demo = prepared is None or prepared.manifest.get("source") == "demo"
+    if quick is None:
+        quick = bool(file.values.get("quick", is_demo))
+    layers = [Layer(f"preset {chosen}", {"model": chosen, **row.settings})]
+    if quick:
+        layers.append(Layer("quick", {"quick": True, **row.quick}))
+    layers += [file, *flags, Layer("flag", {"model": chosen, "quick": quick})]
+    start = _initial(init or _text(file.values.get("init")))
+    if start is not None:
+        layers.append(Layer("--init", {"init": str(start)}))
+    if prepared is not None:
+        layers.append(Layer("--data", {"data": _data_name(prepared)}))
+    settings, origins = resolve(layers)
+    if dry_run:
+        _print(settings, origins)
+        return
+
+    from citygan.devices import pick_device
+    from citygan.runs import new_run
+    from citygan.train.distributed import join, leave
+    from citygan.training import about, build, check_device
+
+    place = pick_device(device, _local_rank())
+    check_device(settings, place)
+    assert prepared is not None
+    ranks = join(place.type)
+    try:
+        build(settings, prepared)  # finds what does not fit before a folder is made
+        path = ranks.tell(new_run(settings, name, about(settings, prepared, place, ranks)) if ranks.first else None)
+        if ranks.first:
+            _say_start(settings, prepared, place)
+            print(path, flush=True)
+        from contextlib import nullcontext
+
+        with lock(path) if ranks.first else nullcontext():
+            _run(settings, prepared, path, place, ranks, resume=False, init=start)
+        if ranks.first:
+            say(f"report: {path / 'report.html'}")
+            say("next: citygan translate labels/ out/" if is_demo else f"next: citygan evaluate --run {path.name}")
+    finally:
+        leave()
+
+
+def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_run: bool) -> None:
+    from contextlib import nullcontext
+
+    from citygan.config import Layer, resolve
+    from citygan.data.store import resolve_set, to_yaml
+    from citygan.devices import pick_device
+    from citygan.files import lock, write_text
+    from citygan.progress import say
+    from citygan.runs import resolve_run
+    from citygan.train.distributed import join, leave
+    from citygan.training import check_device
+    from citygan.yamlfile import read_yaml
+
+    path = resolve_run(resume)
+    file = path / "config.yaml"
+    settings, origins = resolve([Layer(str(file), *read_yaml(file)), *flags])
+    if dry_run:
+        _print(settings, origins)
+        return
+    prepared = resolve_set(data or settings.data)
+    place = pick_device(device, _local_rank())
+    check_device(settings, place)
+    ranks = join(place.type)
+    try:
+        with lock(path) if ranks.first else nullcontext():
+            if ranks.first:
+                write_text(file, to_yaml(settings.to_dict()))
+                print(path, flush=True)
+            _run(settings, prepared, path, place, ranks, resume=True, init=None)
+        if ranks.first:
+            say(f"report: {path / 'report.html'}")
+            say(f"next: citygan evaluate --run {path.name}")
+    finally:
+        leave()
+
+
+def _run(settings: Settings, prepared: PreparedSet, path: Path, place: Any, ranks: Any, *, resume: bool, init: Path | None) -> None:
+    from citygan.errors import Interrupted
+    from citygan.progress import say
+    from citygan.training import run_training
+
+    try:
+        run_training(settings, prepared, path, place, ranks, resume=resume, init=init)
+    except Interrupted:
+        if ranks.first:
+            say(f"go on with: citygan train --resume {path.name if path.parent.name else path}")
+        raise
+
+
+def _open_data(name: str | None, dry_run: bool) -> PreparedSet | None:
+    """The set to train on; the demo city is prepared where there is none at all."""
+    import os
+
+    from citygan.data.store import PreparedSet, resolve_set
+    from citygan.files import data_home, read_last
+    from citygan.progress import say
+
+    if name is None and read_last(data_home()) is None:
+        if dry_run:
+            return None
+        if int(os.environ.get("RANK", "0")) != 0:
+            from citygan.errors import UsageError
+
+            raise UsageError("nothing is prepared", hint="citygan prepare demo, before torchrun")
+        from citygan.data.prepare import prepare_demo
+
+        say("nothing is prepared yet: preparing the demo city")
+        prepare_demo()
+    found: PreparedSet = resolve_set(name)
+    say(f"using {found.path}")
+    return found
+
+
+def _initial(init: str | None) -> Path | None:
+    if init is None:
+        return None
+    from citygan.runs import checkpoint_folder
+
+    return checkpoint_folder(init)
+
+
+def _data_name(prepared: PreparedSet) -> str:
+    """By its name where it lies among the prepared sets, else by its whole path."""
+    from citygan.files import data_home
+
+    inside = prepared.path.parent.absolute() == data_home().absolute()
+    return prepared.name if inside else str(prepared.path.absolute())
+
+
+def _local_rank() -> int:
+    import os
+
+    return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
+    from citygan.progress import say
+
+    form = ", quick form: narrow, small, short (--full for the paper's settings)" if settings.quick else ""
+    width, height = prepared.size
+    say(f"training {settings.model} on {prepared.path} ({len(prepared.split('train'))} pictures of {width}x{height}) on {place}{form}")
+    if settings.inference == "auto" and settings.inference_mode == "running":
+        say("batch above 1: translation will use running statistics (--set inference=paper for each picture's own)")
+
+
+def _print(settings: Settings, origins: dict[str, str]) -> None:
+    flat: dict[str, Any] = {}
+    for key, value in settings.to_dict().items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": item for inner, item in value.items()}
+        else:
+            flat[key] = value
+    width = max(map(len, flat))
+    for key, value in flat.items():
+        shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
+        print(f"{key:{width}}  {shown!s:12}  {origins[key]}")

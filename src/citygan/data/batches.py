@@ -1,0 +1,130 @@
+"""Batches on the device, out of a prepared set.
+
+The set is decoded already; what is left is to pick pictures, bring their bytes to the device and jitter them there.
+On a CUDA device a split that fits stays in its memory; otherwise one thread reads ahead through pinned memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from citygan.batch import Batch
+from citygan.data.augment import Jitter
+from citygan.data.store import Split
+from citygan.train.distributed import Ranks
+
+RESIDENT_SHARE = 0.5  # of the device's free memory that a split may take
+
+
+class Feed:
+    """The batches of a training, each a function of its step.
+
+    Args:
+        split: Pictures to train on.
+        arrays: Which of `photo`, `label`, `instance`, `source` are needed.
+        batch: Pictures a step on this rank.
+        jitter: Factor of enlargement before the crop; 1 is off.
+        mirror: Whether half of the pictures are mirrored.
+        seed: Of order, crops and mirroring.
+        channels: C of the photo that is wanted: 1 turns it grey.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        arrays: Sequence[str],
+        batch: int,
+        jitter: float,
+        mirror: bool,
+        seed: int,
+        device: torch.device,
+        ranks: Ranks | None = None,
+        channels: int = 3,
+    ) -> None:
+        self.count = len(split)
+        self.batch = batch
+        self.jitter = jitter
+        self.mirror = mirror
+        self.seed = seed
+        self.device = device
+        self.ranks = ranks or Ranks()
+        self.channels = channels
+        self._arrays: dict[str, np.ndarray] = {}
+        for name in arrays:
+            array = getattr(split, name)
+            assert array is not None, name
+            self._arrays[name] = array
+        self.size = next(iter(self._arrays.values())).shape[1:3]
+        self._resident = self._to_device() if device.type == "cuda" else None
+        self._reader = ThreadPoolExecutor(1, "feed") if device.type == "cuda" and self._resident is None else None
+        self._ahead: tuple[int, Future[dict[str, Tensor]]] | None = None
+        self._order: tuple[int, np.ndarray] | None = None
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step, on the device."""
+        first = (step * self.ranks.size + self.ranks.rank) * self.batch
+        positions = list(range(first, first + self.batch))
+        tensors = self._fetch(step, positions)
+        jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions)
+        return Batch(
+            photo=self._picture(tensors, "photo", jitter),
+            label=jitter.index(tensors["label"]) if "label" in tensors else None,
+            instance=jitter.index(tensors["instance"].int()) if "instance" in tensors else None,
+            source=self._picture(tensors, "source", jitter),
+        )
+
+    def indices(self, positions: Sequence[int]) -> list[int]:
+        """Which pictures stand at these positions of the whole training: every epoch a permutation of all."""
+        found = []
+        for position in positions:
+            epoch, place = divmod(position, self.count)
+            if self._order is None or self._order[0] != epoch:
+                random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, 0, epoch))))
+                self._order = (epoch, random.permutation(self.count))
+            found.append(int(self._order[1][place]))
+        return found
+
+    def stems(self, step: int, split: Split) -> list[str]:
+        """The names of the pictures of a step, for a report of what went wrong."""
+        first = (step * self.ranks.size + self.ranks.rank) * self.batch
+        return [split.items[i].stem for i in self.indices(range(first, first + self.batch))]
+
+    def _fetch(self, step: int, positions: list[int]) -> dict[str, Tensor]:
+        if self._resident is not None:
+            index = torch.tensor(self.indices(positions), device=self.device)
+            return {name: array[index] for name, array in self._resident.items()}
+        if self._reader is None:
+            return self._read(self.indices(positions))
+        if self._ahead is not None and self._ahead[0] == step:
+            host = self._ahead[1].result()
+        else:
+            host = self._read(self.indices(positions))
+        following = [position + self.batch * self.ranks.size for position in positions]
+        self._ahead = (step + 1, self._reader.submit(self._read, self.indices(following)))
+        return {name: tensor.to(self.device, non_blocking=True) for name, tensor in host.items()}
+
+    def _read(self, indices: list[int]) -> dict[str, Tensor]:
+        host = {name: torch.from_numpy(np.stack([array[i] for i in indices])) for name, array in self._arrays.items()}
+        return {name: tensor.pin_memory() for name, tensor in host.items()} if self._reader else host
+
+    def _picture(self, tensors: dict[str, Tensor], name: str, jitter: Jitter) -> Tensor | None:
+        if name not in tensors:
+            return None
+        # [N, H, W, C] uint8 -> [N, C, H, W] float32 in [-1, 1], channels-last in memory
+        x = tensors[name].permute(0, 3, 1, 2).float().mul_(1 / 127.5).sub_(1)
+        if name == "photo" and self.channels == 1 and x.shape[1] == 3:
+            x = x[:, :1]  # a grey set keeps its photos with three equal channels
+        return jitter.picture(x)
+
+    def _to_device(self) -> dict[str, Tensor] | None:
+        needed = sum(array.nbytes for array in self._arrays.values())
+        free, _ = torch.cuda.mem_get_info(self.device)
+        if needed > RESIDENT_SHARE * free:
+            return None
+        return {name: torch.from_numpy(np.asarray(array).copy()).to(self.device) for name, array in self._arrays.items()}

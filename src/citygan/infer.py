@@ -1,0 +1,341 @@
+"""A trained generator at work: label maps or pictures in, pictures of the same size out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from citygan.batch import Batch
+from citygan.data.labels import ClassTable
+from citygan.data.store import Split
+from citygan.devices import is_out_of_memory, pick_device
+from citygan.errors import DamagedError, DataError, MachineError, UsageError
+from citygan.models import GENERATORS, lookup
+from citygan.models.layers import Statistics, test_time
+from citygan.recipes.inputs import InputEncoder
+from citygan.runs import checkpoint_folder
+from citygan.train.checkpoint import load_network, read_part, read_state
+
+UInt8 = npt.NDArray[np.uint8]
+Mode = Literal["paper", "running", "deterministic"]
+TILE_OVERLAP = 64  # pixels that neighbouring tiles share and are blended over
+
+
+class Translator:
+    """A generator with all it needs to be used: what its input means, and how it runs at test time.
+
+    Args:
+        generator: The network.
+        inputs: What turns label maps or pictures into its input.
+        mode: `paper`: dropout and each picture's own statistics; `running`: dropout and running statistics;
+            `deterministic`: running statistics without dropout.
+        seed: Of dropout: together with the number of the sample it decides the masks, the same for every picture.
+        bf16: Compute in bfloat16.
+        path: Where it came from, for messages.
+        step: Steps it was trained for.
+        settings: The settings of the run, as nested values.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        inputs: InputEncoder,
+        *,
+        mode: Mode,
+        device: torch.device,
+        seed: int = 0,
+        bf16: bool = False,
+        path: Path | None = None,
+        step: int = 0,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.generator = generator
+        self.inputs = inputs
+        self.mode = mode
+        self.device = device
+        self.seed = seed
+        self.bf16 = bf16
+        self.path = path
+        self.step = step
+        self.settings = settings or {}
+        self.multiple = int(getattr(generator, "multiple", 1))
+
+    @property
+    def classes(self) -> ClassTable | None:
+        """The class table of its label maps; None where it takes pictures."""
+        return self.inputs.classes
+
+    @property
+    def input_kind(self) -> Literal["label", "source"]:
+        """Whether it takes label maps or pictures."""
+        return "label" if self.inputs.is_label else "source"
+
+    @property
+    def needs_instances(self) -> bool:
+        """Whether it must be given instance maps too."""
+        return self.inputs.edges
+
+    def protocol(self) -> dict[str, Any]:
+        """What its pictures depend on besides their input, for the record of a figure."""
+        statistics, dropout = _MODES[self.mode]
+        return {
+            "inference": self.mode,
+            "statistics": statistics,
+            "dropout": dropout,
+            "dropout_seed": self.seed if dropout else None,
+            "draws_averaged": 1,
+            "precision": "bf16" if self.bf16 else "float32",
+        }
+
+    def translate(
+        self,
+        inputs: npt.ArrayLike,
+        *,
+        instances: npt.ArrayLike | None = None,
+        sample: int = 0,
+        tile: tuple[int, int] | None = None,
+    ) -> UInt8:
+        """Translates one picture or several of one size.
+
+        Args:
+            inputs: Label maps, [H, W] or [N, H, W] ids of `classes`; or uint8 pictures, [H, W, C] or [N, H, W, C].
+            instances: Instance maps of the same [N,] H, W, where `needs_instances`.
+            sample: Which of the possible draws of dropout.
+            tile: (width, height) of tiles to work in, to save memory; it changes the picture.
+
+        Returns:
+            uint8 [..., H, W, 3], or [..., H, W, 1] from a generator of grey pictures.
+
+        Raises:
+            DataError: Wrong shape or type, ids outside the table, no instance maps.
+            MachineError: Out of memory with a single picture.
+        """
+        array = np.asarray(inputs)
+        single_rank = 2 if self.inputs.is_label else 3
+        if array.ndim not in (single_rank, single_rank + 1):
+            expected = "[H, W] or [N, H, W] ids" if self.inputs.is_label else "[H, W, C] or [N, H, W, C] pictures"
+            raise DataError(f"expected {expected}, got an array of shape {array.shape}")
+        single = array.ndim == single_rank
+        array = array[None] if single else array
+        self._check(array)
+        edges = None
+        if self.needs_instances:
+            if instances is None:
+                raise DataError("this model draws on instance maps and there is none", hint="Give instance maps too")
+            edges = np.asarray(instances)
+            edges = edges[None] if edges.ndim == 2 else edges
+            if edges.shape != array.shape[:3]:
+                raise DataError(f"instances are {edges.shape}, labels {array.shape}")
+        pictures = self._translate(array, edges, sample, tile)
+        return pictures[0] if single else pictures
+
+    def translate_split(self, split: Split, *, batch: int | None = None, sample: int = 0) -> Iterator[UInt8]:
+        """Every picture of a prepared split, in its order, uint8 [H, W, C]."""
+        array = split.label if self.inputs.is_label else split.source
+        if array is None:
+            what = "label maps" if self.inputs.is_label else "source pictures"
+            raise DataError(f"the set has no {what}, which this model translates", where=split.name)
+        for first in range(0, len(split), batch or self.default_batch):
+            part = slice(first, first + (batch or self.default_batch))
+            instances = None
+            if self.needs_instances and split.instance is not None:
+                instances = np.asarray(split.instance[part])
+            yield from self.translate(np.asarray(array[part]), instances=instances, sample=sample)
+
+    @property
+    def default_batch(self) -> int:
+        """Pictures of one size that are worth translating together."""
+        return 8 if self.device.type == "cuda" else 1
+
+    def _check(self, array: npt.NDArray[Any]) -> None:
+        if not self.inputs.is_label:
+            if array.dtype != np.uint8 or array.shape[-1] != self.inputs.channels:
+                raise DataError(
+                    f"expected uint8 pictures with {self.inputs.channels} channel(s), got {array.dtype} {array.shape}"
+                )
+            return
+        assert self.classes is not None
+        if not np.issubdtype(array.dtype, np.integer):
+            raise DataError(f"expected whole-number ids, got {array.dtype}")
+        ids, counts = np.unique(array, return_counts=True)
+        known = {*self.classes.ids, 255}
+        unknown = [f"{i} ({n} pixels)" for i, n in zip(ids, counts, strict=True) if int(i) not in known]
+        if unknown:
+            raise DataError(
+                f"ids that the class table {self.classes.name} does not have: {', '.join(unknown[:8])}",
+                hint="Is this label map by another table? --classes NAME converts it",
+            )
+
+    @torch.inference_mode()
+    def _translate(
+        self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int, tile: tuple[int, int] | None
+    ) -> UInt8:
+        if tile is not None:
+            return np.stack(
+                [
+                    self._tiled(array[i], None if instances is None else instances[i], sample, tile)
+                    for i in range(len(array))
+                ]
+            )
+        batch = len(array)
+        done: list[UInt8] = []
+        while sum(map(len, done)) < len(array):
+            first = sum(map(len, done))
+            part = slice(first, first + batch)
+            try:
+                x = self._run(array[part], None if instances is None else instances[part], sample)
+            except Exception as problem:
+                if not is_out_of_memory(problem):
+                    raise
+                if batch == 1:
+                    height, width = array.shape[1:3]
+                    raise MachineError(
+                        f"not enough memory for a picture of {width}x{height}",
+                        hint="--tile 512x512 works in pieces (which changes the picture)",
+                    ) from None
+                batch = (batch + 1) // 2
+                continue
+            done.append(_to_uint8(x))
+        return np.concatenate(done)
+
+    def _tiled(
+        self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int, tile: tuple[int, int]
+    ) -> UInt8:
+        """Overlapping tiles, each translated by itself and blended linearly where they overlap."""
+        height, width = array.shape[:2]
+        total: Tensor | None = None
+        weight = torch.zeros(1, height, width)
+        for top, bottom in _spans(height, tile[1]):
+            for left, right in _spans(width, tile[0]):
+                part = (slice(top, bottom), slice(left, right))
+                x = self._run(array[part][None], None if instances is None else instances[part][None], sample)[0].cpu()
+                fade = _fade(bottom - top)[:, None] * _fade(right - left)[None, :]
+                if total is None:
+                    total = torch.zeros(x.shape[0], height, width)
+                total[:, part[0], part[1]] += x * fade
+                weight[:, part[0], part[1]] += fade
+        assert total is not None
+        return _to_uint8((total / weight)[None])[0]
+
+    def _run(self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int) -> Tensor:
+        """[N, H, W(, C)] -> [N, C, H, W] in [-1, 1], float32; padded for the network and cropped back."""
+        height, width = array.shape[1:3]
+        rows = _padded(height, self.multiple) - height
+        columns = _padded(width, self.multiple) - width
+        around = ((0, 0), (0, rows), (0, columns))
+        if self.inputs.is_label:
+            label = torch.from_numpy(np.pad(array.astype(np.uint8), around, mode="edge")).to(self.device)
+            instance = None
+            if instances is not None:
+                instance = torch.from_numpy(np.pad(instances.astype(np.int32), around, mode="edge")).to(self.device)
+            batch = Batch(label=label, instance=instance)
+        else:
+            padded = np.pad(array, (*around, (0, 0)), mode="edge")
+            source = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2)
+            batch = Batch(source=source.float().mul_(1 / 127.5).sub_(1))
+        x = self.inputs(batch).contiguous(memory_format=torch.channels_last)
+        statistics, dropout = _MODES[self.mode]
+        seed = _sample_seed(self.seed, sample) if dropout else None
+        with (
+            test_time(self.generator, statistics=statistics, dropout_seed=seed),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
+        ):
+            y: Tensor = self.generator(x)
+        return y[:, :, :height, :width].float()
+
+
+_MODES: dict[str, tuple[Statistics, bool]] = {
+    "paper": ("picture", True),
+    "running": ("running", True),
+    "deterministic": ("running", False),
+}
+
+
+def load(
+    run: str | Path | None = None,
+    *,
+    checkpoint: str = "last",
+    device: str = "auto",
+    mode: Mode | None = None,
+    seed: int | None = None,
+    bf16: bool = False,
+) -> Translator:
+    """Loads a run, or a checkpoint folder by itself, for use.
+
+    Args:
+        run: A run's name or folder, or a checkpoint folder; None: the last run.
+        checkpoint: `last`, `best` or a step.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
+        mode: How it runs at test time; None: as the checkpoint says.
+        seed: Of dropout; None: the run's.
+
+    Raises:
+        UsageError: No such run or checkpoint.
+        DamagedError: It is not whole, or does not fit.
+        MachineError: The device is not there.
+    """
+    folder = checkpoint_folder(run, checkpoint)
+    where = pick_device(device)
+    state = read_state(folder)
+    try:
+        record = state["networks"]["generator"]
+        inputs = InputEncoder.from_dict(state["inputs"])
+        part, step = str(state["use"]), int(state["step"])
+        inference, own_seed, settings = str(state["inference"]), int(state["seed"]), dict(state["settings"])
+        generator = lookup(GENERATORS, str(record["name"]), "generator")(**record["arguments"])
+    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as problem:
+        raise DamagedError(f"its record does not describe a generator ({problem})", where=folder) from problem
+    if inference not in _MODES:
+        raise DamagedError(f"unknown inference mode {inference!r}", where=folder)
+    load_network(generator, read_part(folder, state, part), folder / f"{part}.safetensors")
+    generator = generator.to(device=where, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+    chosen: Any = mode or inference
+    return Translator(
+        generator,
+        inputs,
+        mode=chosen,
+        device=where,
+        seed=own_seed if seed is None else seed,
+        bf16=bf16,
+        path=folder,
+        step=step,
+        settings=settings,
+    )
+
+
+def _sample_seed(seed: int, sample: int) -> int:
+    return int(np.random.SeedSequence((seed, 2, sample)).generate_state(1, np.uint64)[0])
+
+
+def _padded(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple
+
+
+def _to_uint8(x: Tensor) -> UInt8:
+    """[N, C, H, W] in [-1, 1] -> [N, H, W, C], to the nearest of 256 levels."""
+    x = x.add(1).mul_(127.5).round_().clamp_(0, 255)
+    return x.permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
+
+
+def _spans(side: int, tile: int) -> Sequence[tuple[int, int]]:
+    """Overlapping stretches of `tile` that cover `side`."""
+    if tile >= side:
+        return [(0, side)]
+    stride = max(1, tile - TILE_OVERLAP)
+    starts = [*range(0, side - tile, stride), side - tile]
+    return [(start, start + tile) for start in starts]
+
+
+def _fade(length: int) -> Tensor:
+    """Weights that rise from and fall to the ends over the overlap."""
+    ramp = torch.arange(1, length + 1, dtype=torch.float32)
+    return torch.minimum(ramp, ramp.flip(0)).clamp_(max=TILE_OVERLAP) / TILE_OVERLAP
+
+
+__all__ = ["Translator", "load"]

@@ -1,0 +1,19 @@
+"""Terms that compare a generated picture with the real one."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def l1(fake: Tensor, real: Tensor) -> Tensor:
+    """Mean absolute difference (pix2pix, equation 3).
+
+    Args:
+        fake: [N, C, H, W] in [-1, 1].
+        real: The same shape.
+
+    Returns:
+        A scalar in [0, 2], float32.
+    """
+    return F.l1_loss(fake.float(), real.float())

@@ -1,0 +1,109 @@
+"""The U-Net generator of pix2pix (sections 3.2.1 and 6.1.1).
+
+With width 64 and depth 8, C being a convolution, D one with dropout:
+
+    encoder  C64-C128-C256-C512-C512-C512-C512-C512    4x4, stride 2, leaky ReLU 0.2
+    decoder  D512-D1024-D1024-C1024-C1024-C512-C256-C128    (channels with the skips), transposed 4x4, stride 2, ReLU
+    output   tanh
+
+There is no norm on the first encoder layer, and none on the innermost: at batch 1 its map is one pixel, which batch
+norm would zero (pix2pix, section 6.3).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from citygan.models.layers import BatchNorm2d, Dropout, init_normal
+
+PAPER_DEPTH = 8
+
+
+class UNet(nn.Module):
+    """Pictures to pictures of the same size.
+
+    Args:
+        in_channels: C of the input.
+        out_channels: C of the output.
+        width: Filters of the first layer; they double up to eight times that.
+        depth: Times the picture is halved; both sides must be multiples of 2 ** depth.
+        dropout: Rate of dropout in the three innermost decoder layers.
+        bias: Which convolutions have one: those that no norm follows (`needed`), only the output (`output`, as the
+            public PyTorch code saves it), or all.
+
+    Shape:
+        [N, in_channels, H, W] in [-1, 1] -> [N, out_channels, H, W] in (-1, 1)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 3,
+        width: int = 64,
+        depth: int = PAPER_DEPTH,
+        dropout: float = 0.5,
+        bias: Literal["needed", "output", "all"] = "needed",
+    ) -> None:
+        super().__init__()
+        self.depth = depth
+        widths = [min(width * 2**i, width * 8) for i in range(depth)]
+        ends, inside = bias != "output", bias == "all"
+        self.down = nn.ModuleList()
+        self.down_norm = nn.ModuleList()
+        for i in range(depth):
+            bare = i == 0 or i == depth - 1
+            before = in_channels if i == 0 else widths[i - 1]
+            self.down.append(nn.Conv2d(before, widths[i], 4, 2, 1, bias=ends if bare else inside))
+            self.down_norm.append(nn.Identity() if bare else BatchNorm2d(widths[i]))
+        # up[0] is the innermost; each but that sees the output of the one before beside the encoder's at its size
+        self.up = nn.ModuleList()
+        self.up_norm = nn.ModuleList()
+        self.dropout = nn.ModuleList()
+        for i in reversed(range(depth)):
+            before = widths[i] if i == depth - 1 else 2 * widths[i]
+            last = i == 0
+            after = out_channels if last else widths[i - 1]
+            self.up.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=last or inside))
+            if not last:
+                self.up_norm.append(BatchNorm2d(after))
+                noisy = depth - 1 - i < 3 and dropout > 0
+                self.dropout.append(Dropout(dropout) if noisy else nn.Identity())
+        init_normal(self)
+
+    @property
+    def multiple(self) -> int:
+        """What both sides of a picture must be a multiple of."""
+        return 2**self.depth
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % self.multiple or x.shape[-2] % self.multiple:
+            raise ValueError(
+                f"expected sides divisible by {self.multiple}, got {x.shape[-1]}x{x.shape[-2]}: "
+                f"pad to {-(-x.shape[-1] // self.multiple) * self.multiple}x"
+                f"{-(-x.shape[-2] // self.multiple) * self.multiple}, or take fewer layers"
+            )
+        skips: list[Tensor] = []
+        for i, (convolution, norm) in enumerate(zip(self.down, self.down_norm, strict=True)):
+            x = norm(convolution(x))
+            if i < self.depth - 1:
+                # in place: the skip then holds the leaky value, whose ReLU in the decoder is that of the value before
+                x = F.leaky_relu_(x, 0.2)
+                skips.append(x)
+        for i, convolution in enumerate(self.up):
+            x = convolution(F.relu_(x))
+            if i < self.depth - 1:
+                x = self.dropout[i](self.up_norm[i](x))
+                x = torch.cat([skips.pop(), x], dim=1)
+        return x.tanh()
+
+
+def unet_depth(width: int, height: int) -> int:
+    """Times both sides can be halved, at most the paper's 8: the depth of a U-Net for pictures of that size."""
+    depth = 0
+    while depth < PAPER_DEPTH and width % 2 ** (depth + 1) == 0 and height % 2 ** (depth + 1) == 0:
+        depth += 1
+    return depth

@@ -1,0 +1,143 @@
+"""report.html of a run: curves, samples, figures, settings in one file that opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from pathlib import Path
+from typing import Any
+
+from citygan.errors import printable
+from citygan.files import write_text
+from citygan.runs import read_settings
+from citygan.train.checkpoint import best_step, path_of, read_state, steps
+from citygan.train.logs import read_lines
+from citygan.yamlfile import read_yaml
+
+SHEETS_SHOWN = 4
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
+table { border-collapse: collapse; } td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; } code { background: #f3f3f3; padding: 0 .25em; }
+img { max-width: 100%; } .note { background: #fff6dd; padding: .5rem .8rem; }
+"""
+
+
+def write_report(run: Path) -> Path:
+    """Writes the report of a run as it stands; returns its path.
+
+    Raises:
+        MachineError: It cannot be written.
+    """
+    settings = read_settings(run)
+    lines = read_lines(run / "metrics.jsonl")
+    parts = [f"<h1>{_text(run.name)}</h1>"]
+    done = lines[-1]["step"] if lines else 0
+    parts.append(f"<p>Model <code>{_text(settings.model)}</code>, step {done}.</p>")
+    if settings.quick:
+        parts.append(
+            "<p class=note>This is the model's quick form: narrow, small and short. It shows that everything runs; "
+            "its figures are not the paper's.</p>"
+        )
+    parts.append(_figures(run))
+    curves = _curves(lines)
+    if curves:
+        parts.append(f"<h2>Curves</h2>{curves}")
+    parts.append(_samples(run))
+    parts.append(_table("Settings", _flat(settings.to_dict())))
+    if (run / "about.yaml").is_file():
+        parts.append(_table("Made with", _flat(read_yaml(run / "about.yaml")[0])))
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{_text(run.name)}</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    )
+    write_text(run / "report.html", page)
+    return run / "report.html"
+
+
+def _figures(run: Path) -> str:
+    folder = run / "checkpoints"
+    best = best_step(folder)
+    rows = []
+    for step in steps(folder):
+        figures = read_state(path_of(folder, step)).get("figures") or {}
+        marks = " (best)" if step == best else ""
+        cells = "".join(
+            f"<td class=n>{'–' if figures.get(name) is None else format(figures[name], '.4f' if name == 'ssim' else '.2f')}"
+            for name in ("ssim", "psnr")
+        )
+        rows.append(f"<tr><td>{step}{marks}{cells}</tr>")
+    if not rows:
+        return ""
+    head = "<tr><th>checkpoint<th>SSIM<th>PSNR [dB]</tr>"
+    return (
+        f"<h2>Validation</h2><table>{head}{''.join(rows)}</table>"
+        "<p>SSIM rewards blur: <code>citygan evaluate</code> sets these figures beside those of painting each class "
+        "with its mean colour.</p>"
+    )
+
+
+def _curves(lines: list[dict[str, Any]]) -> str:
+    """Losses and validation figures over the steps, as one SVG."""
+    names = [name for name in ("g_gan", "g_l1", "d_real", "d_fake", "val_ssim", "val_psnr")]
+    there = [name for name in names if any(line.get(name) is not None for line in lines)]
+    if not there:
+        return ""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    columns = min(3, len(there))
+    rows = -(-len(there) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3.5 * columns, 2.4 * rows), squeeze=False)
+    for axis, name in zip(axes.flat, there, strict=False):
+        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
+        marker = "o" if name.startswith("val_") or len(points) == 1 else None
+        axis.plot(*zip(*points, strict=True), marker=marker, markersize=3, linewidth=1)
+        axis.set_title(name, fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.grid(alpha=0.3)
+    for axis in list(axes.flat)[len(there) :]:
+        axis.axis("off")
+    figure.tight_layout()
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _samples(run: Path) -> str:
+    files = sorted((run / "samples").glob("*.png"))
+    if not files:
+        return ""
+    chosen = sorted({files[round(i * (len(files) - 1) / max(1, SHEETS_SHOWN - 1))] for i in range(SHEETS_SHOWN)})
+    shown = []
+    for file in reversed(chosen):
+        data = base64.b64encode(file.read_bytes()).decode("ascii")
+        step = int(file.stem)
+        shown.append(f"<h3>Step {step}</h3><img alt='samples at step {step}' src='data:image/png;base64,{data}'>")
+    return f"<h2>Samples</h2>{''.join(shown)}"
+
+
+def _table(title: str, rows: dict[str, Any]) -> str:
+    body = "".join(f"<tr><td><code>{_text(key)}</code><td>{_text(value)}</tr>" for key, value in rows.items())
+    return f"<h2>{title}</h2><table>{body}</table>"
+
+
+def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{before}{key}.")
+        else:
+            flat[f"{before}{key}"] = value
+    return flat
+
+
+def _text(value: object) -> str:
+    return html.escape(printable(value))

@@ -1,0 +1,173 @@
+"""Run folders: finding, naming, making them, and what lies in them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from citygan.config import Layer, Settings, resolve
+from citygan.errors import DamagedError, UsageError
+from citygan.files import new_folder, read_last, runs_home, write_text
+from citygan.train.checkpoint import best_step, path_of, read_state, steps
+from citygan.yamlfile import read_yaml, to_yaml
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run."""
+    return (path / "config.yaml").is_file()
+
+
+def names() -> list[str]:
+    """The runs there are, by name and number."""
+    home = runs_home()
+    if not home.is_dir():
+        return []
+    found = [entry.name for entry in os.scandir(home) if is_run(home / entry.name)]
+    return sorted(found, key=lambda name: (name.rpartition("-")[0], len(name), name))
+
+
+def resolve_run(run: str | Path | None = None) -> Path:
+    """The folder of a run: a name, a path, or the last one.
+
+    Raises:
+        UsageError: No such run; those that exist are named.
+    """
+    there = names()
+    listing = f"There are: {', '.join(there[-8:])}" if there else "citygan train --model pix2pix makes one"
+    if run is None or str(run) == "last":
+        last = read_last(runs_home())
+        if last is None:
+            raise UsageError("no finished run to take by default", where=runs_home(), hint=listing)
+        return runs_home() / last
+    for candidate in (runs_home() / run, Path(run)):
+        if is_run(candidate):
+            return candidate
+    raise UsageError(f"no run '{run}'", where=runs_home(), hint=listing)
+
+
+def checkpoint_folder(run: str | Path | None = None, checkpoint: str = "last") -> Path:
+    """The folder of a checkpoint: of a run, by `last`, `best` or a step; or a checkpoint folder as it is.
+
+    Raises:
+        UsageError: No such run or checkpoint.
+    """
+    if run is not None and str(run) != "last" and (Path(run) / "state.json").is_file():
+        return Path(run)
+    folder = resolve_run(run) / "checkpoints"
+    there = steps(folder)
+    if not there:
+        raise UsageError(
+            "no whole checkpoint yet",
+            where=folder.parent,
+            hint=f"citygan train --resume {folder.parent} goes on with it",
+        )
+    if checkpoint == "last":
+        return path_of(folder, there[-1])
+    if checkpoint == "best":
+        best = best_step(folder)
+        return path_of(folder, there[-1] if best is None else best)
+    if not checkpoint.isdecimal() or int(checkpoint) not in there:
+        raise UsageError(
+            f"no checkpoint '{checkpoint}'",
+            where=folder.parent,
+            hint=f"There are: last, best, {', '.join(map(str, there))}",
+        )
+    return path_of(folder, int(checkpoint))
+
+
+def newest_whole(run: Path) -> tuple[Path, list[str]] | None:
+    """The newest checkpoint whose every part is as recorded, and what is wrong with newer ones; None without any."""
+    from citygan.train.checkpoint import check_whole
+
+    problems = []
+    for step in reversed(steps(run / "checkpoints")):
+        folder = path_of(run / "checkpoints", step)
+        try:
+            check_whole(folder)
+        except DamagedError as problem:
+            problems.append(str(problem))
+            continue
+        return folder, problems
+    if problems:
+        raise DamagedError(f"no whole checkpoint: {problems[0]}", where=run)
+    return None
+
+
+def new_run(settings: Settings, name: str | None, about: Mapping[str, Any]) -> Path:
+    """Makes a run's folder with its settings.
+
+    Args:
+        name: A name for it; None: the model and the next free number.
+        about: Versions, device, data and their checksum, kept beside the settings.
+
+    Raises:
+        UsageError: It exists, or the name is no folder's name.
+        MachineError: It cannot be written.
+    """
+    home = runs_home()
+    if name is not None:
+        if name in ("", ".", "..", "last") or "/" in name or "\0" in name or name.startswith("."):
+            raise UsageError(f"'{name}' is no name for a run", where="--name", hint="Take a plain word")
+        if (home / name).exists():
+            raise UsageError("exists already", where=home / name, hint=f"Another --name, or --resume {name}")
+        return _make(home / name, settings, about)
+    number = 1
+    while True:
+        path = home / f"{settings.model}-{number}"
+        if not path.exists():
+            try:
+                return _make(path, settings, about)
+            except UsageError:  # another process took the number meanwhile
+                if not path.exists():
+                    raise
+        number += 1
+
+
+def _make(path: Path, settings: Settings, about: Mapping[str, Any]) -> Path:
+    with new_folder(path) as temporary:
+        write_text(temporary / "config.yaml", to_yaml(settings.to_dict()))
+        write_text(temporary / "about.yaml", to_yaml(about))
+    return path
+
+
+def read_settings(run: Path) -> Settings:
+    """The settings of a run.
+
+    Raises:
+        DamagedError: They cannot be read.
+    """
+    try:
+        values, lines = read_yaml(run / "config.yaml")
+        return resolve([Layer(str(run / "config.yaml"), values, lines)])[0]
+    except UsageError as problem:
+        raise DamagedError(problem.what, where=problem.where or run / "config.yaml") from problem
+
+
+def run_of(checkpoint: Path) -> Path | None:
+    """The run that a checkpoint folder lies in, if it does."""
+    run = checkpoint.parent.parent
+    return run if checkpoint.parent.name == "checkpoints" and is_run(run) else None
+
+
+def describe(checkpoint: Path) -> str:
+    """What a command says of the checkpoint it uses: ``runs/pix2pix-2, step 4000``."""
+    return f"{run_of(checkpoint) or checkpoint}, step {read_state(checkpoint).get('step')}"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that figures depend on."""
+    from importlib.metadata import version
+
+    libraries = ("citygan", "torch", "torchvision", "numpy", "opencv-python", "scikit-image", "pillow")
+    found = {"python": platform.python_version(), "platform": f"{sys.platform} {platform.machine()}"}
+    for library in libraries:
+        try:
+            found[library] = version(library)
+        except ImportError:
+            found[library] = "unknown"
+    return found
+

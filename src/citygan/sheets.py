@@ -1,0 +1,47 @@
+"""Sheets of pictures side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from citygan.data.labels import ClassTable
+
+UInt8 = npt.NDArray[np.uint8]
+GAP = 4  # pixels between pictures
+TITLE = 22  # pixels of the line above
+
+
+def label_colours(label: npt.NDArray[np.integer], table: ClassTable) -> UInt8:
+    """A label map in its classes' colours, uint8 [H, W] -> [H, W, 3]."""
+    return table.palette[label]
+
+
+def sheet(rows: Sequence[Sequence[npt.NDArray[np.uint8]]], titles: Sequence[str] = ()) -> UInt8:
+    """Pictures in rows under titles, on white.
+
+    Args:
+        rows: uint8 [H, W, 3] or [H, W, 1], all of one size.
+        titles: One a column.
+
+    Returns:
+        uint8 [H', W', 3].
+    """
+    height, width = rows[0][0].shape[:2]
+    columns = max(len(row) for row in rows)
+    top = TITLE if titles else 0
+    page = np.full(
+        (top + len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8
+    )
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            y, x = top + i * (height + GAP), j * (width + GAP)
+            page[y : y + height, x : x + width] = picture
+    for j, title in enumerate(titles):
+        cv2.putText(
+            page, title, (j * (width + GAP) + 4, TITLE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA
+        )
+    return page

@@ -1,0 +1,220 @@
+"""The engine under a recipe: devices, precision, memory layout, accumulation, averaging, finite checks, EMA.
+
+It knows nothing of GANs, data sets or settings files. What the recipe yields is carried out in the order it is
+yielded; the arithmetic on the CPU in float32 is the reference.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from citygan.batch import Batch
+from citygan.errors import DamagedError, DivergedError
+from citygan.recipes.base import Recipe, Update
+from citygan.train.checkpoint import Tensors, load_network
+from citygan.train.distributed import Ranks
+
+NEVER = 2**62
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the engine runs; see `citygan.config.TrainSettings` for the meaning of each."""
+
+    steps: int
+    seed: int = 0
+    accumulate: int = 1
+    bf16: bool = False
+    channels_last: bool = True
+    compile: bool = False
+    ema: float = 0.0
+
+
+class Engine:
+    """Carries out a recipe's updates.
+
+    Attributes:
+        networks: The recipe's, on the device.
+        averages: EMA copies of those the recipe names, where the plan has a decay.
+    """
+
+    def __init__(self, recipe: Recipe, plan: Plan, device: torch.device, ranks: Ranks | None = None) -> None:
+        self.recipe = recipe
+        self.plan = plan
+        self.device = device
+        self.ranks = ranks or Ranks()
+        self.networks = recipe.networks
+        layout = torch.channels_last if plan.channels_last else torch.contiguous_format
+        for network in self.networks.values():
+            network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+            network.train()
+        self.ranks.share(self.networks.values())
+        self.averages: dict[str, nn.Module] = {}
+        if plan.ema > 0:
+            for name in recipe.averaged:
+                self.averages[name] = copy.deepcopy(self.networks[name]).requires_grad_(False)
+        if plan.compile:
+            for network in self.networks.values():
+                network.compile()
+        fused = device.type in ("cpu", "cuda")
+        self.optimizers = {name: group.optimizer(self.networks, fused) for name, group in recipe.groups.items()}
+        self.parameters = {
+            name: [p for item in optimizer.param_groups for p in item["params"]]
+            for name, optimizer in self.optimizers.items()
+        }
+        self._first_bad = torch.full((), NEVER, dtype=torch.int64, device=device)
+
+    # one step
+
+    def train_step(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        """Carries out the updates of one step.
+
+        Args:
+            step: Steps done before this one; with the seed it decides all randomness.
+
+        Returns:
+            The losses by name, on the device.
+
+        Raises:
+            DivergedError: A loss or gradient is not finite (on the CPU at once, before the optimizer's step; on other
+                devices such steps change nothing and `check` tells).
+        """
+        torch.manual_seed(_mix(self.plan.seed, step, self.ranks.rank))
+        for name, group in self.recipe.groups.items():
+            for item in self.optimizers[name].param_groups:
+                item["lr"] = group.rate * group.schedule(step, self.plan.steps)
+        parts = batch.split(self.plan.accumulate) if self.plan.accumulate > 1 else [batch]
+        streams = [self.recipe.updates(part) for part in parts]
+        losses: dict[str, Tensor] = {}
+        begun: set[str] = set()  # groups whose gradients belong to this step
+        while (updates := self._advance(streams)) is not None:
+            group_name = updates[0].group
+            if group_name not in begun:
+                self.optimizers[group_name].zero_grad(set_to_none=True)
+                begun.add(group_name)
+            for update in updates:
+                total = sum(update.losses.values(), torch.zeros((), device=self.device)) / len(parts)
+                total.backward(inputs=self.parameters[group_name])
+                for name, loss in update.losses.items():
+                    losses[name] = losses.get(name, 0) + loss.detach() / len(parts)
+            if updates[0].step:
+                self._step(step, group_name, losses)
+                begun.discard(group_name)
+        return losses
+
+    def _advance(self, streams: list[Iterator[Update]]) -> list[Update] | None:
+        """The next update of every part of the batch; None when there are no more."""
+        updates = []
+        for stream in streams:
+            # opened anew each time: a cache kept over a step would serve stale weights
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bf16, cache_enabled=False):
+                update = next(stream, None)
+            if update is not None:
+                updates.append(update)
+        return updates or None
+
+    def _step(self, step: int, group_name: str, losses: dict[str, Tensor]) -> None:
+        """Averages over the ranks, checks, steps, and lets the averages follow."""
+        optimizer = self.optimizers[group_name]
+        gradients = [p.grad for p in self.parameters[group_name] if p.grad is not None]
+        self.ranks.average(gradients)
+        bad = ~torch.isfinite(torch.stack(torch._foreach_norm(gradients, float("inf")))).all()
+        if self.device.type == "cuda":
+            self._first_bad = torch.minimum(self._first_bad, torch.where(bad, step, NEVER))
+            optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+        elif bool(bad):
+            raise _diverged(step, losses, f"a gradient of the {group_name} is not finite")
+        optimizer.step()
+        for name in self.recipe.groups[group_name].networks:
+            if name in self.averages:
+                self._follow(name)
+
+    @torch.no_grad()
+    def _follow(self, name: str) -> None:
+        average, network = self.averages[name], self.networks[name]
+        torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - self.plan.ema)
+        for mine, current in zip(average.buffers(), network.buffers(), strict=True):
+            mine.copy_(current)
+
+    def check(self, losses: dict[str, Tensor]) -> None:
+        """Tells of steps that were not finite on a device that does not say so at once.
+
+        Raises:
+            DivergedError: There was one.
+        """
+        first = int(self._first_bad.item())
+        if first != NEVER:
+            raise _diverged(first, losses, "a gradient is not finite")
+
+    # saving
+
+    def tensors(self) -> dict[str, Tensors]:
+        """All that training goes on from, by the name of its file."""
+        self.ranks.average_statistics(self.networks.values())
+        parts = {name: dict(network.state_dict()) for name, network in self.networks.items()}
+        parts |= {f"{name}-ema": dict(average.state_dict()) for name, average in self.averages.items()}
+        for group_name, optimizer in self.optimizers.items():
+            tensors: Tensors = {}
+            for key, parameter in self._named(group_name):
+                for what, value in optimizer.state.get(parameter, {}).items():
+                    tensors[f"{key}.{what}"] = value if isinstance(value, Tensor) else torch.tensor(value)
+            parts[f"optimizer-{group_name}"] = tensors
+        return parts
+
+    def load(self, parts: dict[str, Tensors], where: Any) -> None:
+        """Goes on from what `tensors` gave.
+
+        Raises:
+            DamagedError: Something is missing or does not fit.
+        """
+        for name, network in self.networks.items():
+            load_network(network, parts[name], where)
+        for name, average in self.averages.items():
+            load_network(average, parts[f"{name}-ema"], where)
+        for group_name, optimizer in self.optimizers.items():
+            tensors = parts[f"optimizer-{group_name}"]
+            named = self._named(group_name)
+            if {key.rpartition(".")[0] for key in tensors} - {key for key, _ in named}:
+                raise DamagedError(f"the state of optimizer-{group_name} is another network's", where=where)
+            for key, parameter in named:
+                moments = {}
+                for what in ("step", "exp_avg", "exp_avg_sq"):
+                    if f"{key}.{what}" not in tensors:
+                        raise DamagedError(f"optimizer-{group_name} lacks {key}.{what}", where=where)
+                    value = tensors[f"{key}.{what}"]
+                    if what == "step":
+                        moments[what] = value.to(self.device if self.device.type == "cuda" else "cpu")
+                        continue
+                    if value.shape != parameter.shape:
+                        raise DamagedError(
+                            f"{key}.{what} is {tuple(value.shape)}, not {tuple(parameter.shape)}", where=where
+                        )
+                    # in the parameter's memory layout, which fused optimizers rely on
+                    moments[what] = torch.empty_like(parameter, requires_grad=False).copy_(value)
+                optimizer.state[parameter] = moments
+
+    def _named(self, group_name: str) -> list[tuple[str, nn.Parameter]]:
+        return [
+            (f"{network}.{key}", parameter)
+            for network in self.recipe.groups[group_name].networks
+            for key, parameter in self.networks[network].named_parameters()
+        ]
+
+
+def _mix(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def _diverged(step: int, losses: dict[str, Tensor], why: str) -> DivergedError:
+    values = ", ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
+    return DivergedError(
+        f"{why} at step {step + 1} ({values})",
+        hint="The last checkpoint is whole; a lower optimizer.rate or train.precision=float32 may help",
+    )

@@ -1,0 +1,420 @@
+"""A config becomes a run: networks from settings and data, the loop with its events, checkpoints that stand alone."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from citygan.config import Settings
+from citygan.data.batches import Feed
+from citygan.data.store import PreparedSet, Split
+from citygan.errors import DamagedError, DataError, DivergedError, MachineError, UsageError
+from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
+from citygan.infer import Translator
+from citygan.metrics.pictures import psnr, ssim
+from citygan.models.unet import unet_depth
+from citygan.pictures import encode_png
+from citygan.progress import Progress, say
+from citygan.recipes import RECIPES
+from citygan.recipes.base import Recipe
+from citygan.recipes.inputs import InputEncoder
+from citygan.report import write_report
+from citygan.runs import newest_whole, versions
+from citygan.sheets import label_colours, sheet
+from citygan.train import checkpoint
+from citygan.train.distributed import Ranks
+from citygan.train.engine import Engine, Plan
+from citygan.train.logs import MetricsLog
+from citygan.train.loop import Events, Schedule, Window, train
+
+SHEET_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Built:
+    """A recipe, and what a checkpoint must say so that its networks can be built again."""
+
+    recipe: Recipe
+    inputs: InputEncoder
+    networks: dict[str, dict[str, Any]]
+    channels: int
+
+
+def build(settings: Settings, data: PreparedSet) -> Built:
+    """The recipe of the settings for a set.
+
+    Raises:
+        DataError: The set lacks what it needs, or its size does not suit the network.
+    """
+    train_split = data.split("train")
+    if train_split.photo is None:
+        raise DataError("the set has no photos to learn from", where=data.path)
+    use_label = settings.input.array == "label" or (settings.input.array == "auto" and train_split.label is not None)
+    if use_label and (train_split.label is None or data.classes is None):
+        raise DataError("the set has no label maps", where=data.path, hint="--set input.array=source")
+    if not use_label and train_split.source is None:
+        raise DataError("the set has neither label maps nor source pictures", where=data.path)
+    if settings.input.instance_edges and train_split.instance is None:
+        raise DataError("the set has no instance maps", where=data.path, hint="--set input.instance_edges=false")
+    inputs = InputEncoder(
+        data.classes if use_label else None,
+        None if use_label else train_split.source.shape[-1],  # type: ignore[union-attr]
+        settings.input.encoding,
+        settings.input.instance_edges,
+    )
+    channels = data.photo_channels or 3
+    width, height = data.size
+    depth = settings.generator.depth or unet_depth(width, height)
+    if depth < 4 or width % 2**depth or height % 2**depth:
+        step = 2 ** max(4, min(depth, 6))
+        raise DataError(
+            f"pictures of {width}x{height} cannot be halved {max(depth, 4)} times",
+            where=data.path,
+            hint=f"Prepare them with --size {max(1, round(width / step)) * step}x{max(1, round(height / step)) * step}",
+        )
+    networks = {
+        "generator": {
+            "name": settings.generator.name,
+            "arguments": {
+                "in_channels": inputs.channels,
+                "out_channels": channels,
+                "width": settings.generator.width,
+                "depth": depth,
+                "dropout": settings.generator.dropout,
+            },
+        }
+    }
+    if settings.losses.lambda_gan > 0:
+        networks["discriminator"] = {
+            "name": settings.discriminator.name,
+            "arguments": {
+                "in_channels": inputs.channels + channels,
+                "width": settings.discriminator.width,
+                "receptive_field": settings.discriminator.receptive_field,
+            },
+        }
+    torch.manual_seed(settings.seed)
+    recipe = RECIPES[settings.recipe](
+        settings,
+        inputs,
+        networks["generator"]["arguments"],
+        networks["discriminator"]["arguments"] if "discriminator" in networks else None,
+    )
+    return Built(recipe, inputs, networks, channels)
+
+
+def steps_in_all(settings: Settings, count: int, ranks: Ranks) -> int:
+    """Steps of the whole training of `count` pictures."""
+    if settings.train.steps is not None:
+        return settings.train.steps
+    return max(1, round(settings.train.epochs * count / (settings.train.batch * ranks.size)))
+
+
+def about(settings: Settings, data: PreparedSet, device: torch.device, ranks: Ranks) -> dict[str, Any]:
+    """What a run's figures depend on besides its settings."""
+    return {
+        "data": {"path": str(data.path), "checksum": data.checksum},
+        "seed": settings.seed,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "ranks": ranks.size,
+        "versions": versions(),
+    }
+
+
+def run_training(
+    settings: Settings,
+    data: PreparedSet,
+    path: Path,
+    device: torch.device,
+    ranks: Ranks,
+    *,
+    resume: bool = False,
+    init: Path | None = None,
+) -> None:
+    """Trains in the run folder `path` to the end of the settings' steps.
+
+    Args:
+        resume: Go on from the newest whole checkpoint there.
+        init: A checkpoint folder whose weights to start from.
+
+    Raises:
+        DamagedError: The checkpoint does not fit, or the data are others than before.
+        DivergedError, Interrupted: As `citygan.train.loop.train`.
+    """
+    clean_temporaries(path)
+    clean_temporaries(path / "checkpoints")
+    built = build(settings, data)
+    split = data.split("train")
+    steps = steps_in_all(settings, len(split), ranks)
+    options = settings.train
+    plan = Plan(
+        steps=steps,
+        seed=settings.seed,
+        accumulate=options.accumulate,
+        bf16=options.precision == "bf16",
+        channels_last=options.channels_last,
+        compile=options.compile,
+        ema=options.ema,
+    )
+    engine = Engine(built.recipe, plan, device, ranks)
+    start, window = 0, Window()
+    if resume:
+        start, window = _resume(engine, settings, path, data, ranks)
+        if start >= steps:
+            raise UsageError(
+                f"already finished: {start} of {steps} steps",
+                where=path,
+                hint=f"--steps {start + steps} with --resume goes on from there",
+            )
+    elif init is not None:
+        _initialise(engine, init)
+    arrays = ["photo", "label" if built.inputs.is_label else "source"]
+    if built.inputs.edges:
+        arrays.append("instance")
+    feed = Feed(
+        split,
+        arrays=arrays,
+        batch=options.batch,
+        jitter=settings.augment.jitter,
+        mirror=settings.augment.mirror,
+        seed=settings.seed,
+        device=device,
+        ranks=ranks,
+        channels=built.channels,
+    )
+    run = _Run(settings, data, path, device, ranks, built, engine, steps, start)
+    try:
+        train(
+            engine,
+            feed,
+            Schedule(
+                steps, options.log_every_steps, options.sample_every_steps, options.checkpoint_every_steps
+            ),
+            run.events(),
+            start=start,
+            window=window,
+        )
+    except DivergedError as problem:
+        if ranks.first:
+            write_text(path / "diverged.txt", f"{problem}\n")
+        raise
+    finally:
+        run.close()
+
+
+class _Run:
+    """What happens beside the loop: log, samples, validation, checkpoints, report."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: PreparedSet,
+        path: Path,
+        device: torch.device,
+        ranks: Ranks,
+        built: Built,
+        engine: Engine,
+        steps: int,
+        start: int,
+    ) -> None:
+        self.settings = settings
+        self.data = data
+        self.path = path
+        self.device = device
+        self.ranks = ranks
+        self.built = built
+        self.engine = engine
+        self.steps = steps
+        self.count = len(data.split("train"))
+        self.log = MetricsLog(path / "metrics.jsonl", start) if ranks.first else None
+        self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
+        self.shown = ""
+        self.validation = next((data.splits[name] for name in ("val", "test", "train") if name in data.splits))
+
+    def events(self) -> Events:
+        return Events(log=self._log, sample=self._sample, checkpoint=self._checkpoint, progress=self._progress)
+
+    def close(self) -> None:
+        if self.progress is not None:
+            self.progress.close()
+
+    def translator(self) -> Translator:
+        """The network as it stands, used exactly as `citygan translate` would."""
+        averaged = self.engine.averages.get("generator")
+        mode: Any = self.settings.inference_mode
+        return Translator(
+            averaged if averaged is not None else self.engine.networks["generator"],
+            self.built.inputs,
+            mode=mode,
+            device=self.device,
+            seed=self.settings.seed,
+        )
+
+    def _progress(self, step: int) -> None:
+        if self.progress is not None:
+            self.progress.update(step, self.shown)
+
+    def _log(self, step: int, losses: dict[str, float], seconds: float, waiting: float) -> None:
+        if self.log is None:
+            return
+        pictures = self.settings.train.batch * self.ranks.size
+        self.shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        rates = {
+            f"rate_{name}": group.rate * group.schedule(step - 1, self.steps)
+            for name, group in self.engine.recipe.groups.items()
+        }
+        self.log.append(
+            {
+                "step": step,
+                "epoch": round(step * pictures / self.count, 4),
+                **losses,
+                **rates,
+                "pictures_per_s": round(pictures / seconds, 3),
+                "waiting_share": round(waiting, 4),
+            }
+        )
+
+    def _sample(self, step: int) -> None:
+        if not self.ranks.first:
+            return
+        rows = [self._row(i) for i in _evenly(len(self.validation), SHEET_ROWS)]
+        write_bytes(self.path / "samples" / f"{step:08d}.png", encode_png(sheet(rows, ["input", "generated", "real"])))
+
+    def _row(self, index: int) -> list[np.ndarray]:
+        translator = self.translator()
+        given = self._input(index)
+        fake = translator.translate(given, instances=self._instances(index))
+        shown = label_colours(given, translator.classes) if translator.classes is not None else given
+        assert self.validation.photo is not None
+        return [shown, fake, np.asarray(self.validation.photo[index])]
+
+    def _input(self, index: int) -> np.ndarray:
+        array = self.validation.label if self.built.inputs.is_label else self.validation.source
+        assert array is not None
+        return np.asarray(array[index])
+
+    def _instances(self, index: int) -> np.ndarray | None:
+        if not self.built.inputs.edges or self.validation.instance is None:
+            return None
+        return np.asarray(self.validation.instance[index])
+
+    def _checkpoint(self, step: int, window: Window, score: bool) -> None:
+        # every rank: averaging the norms' statistics is a message to all
+        tensors = self.engine.tensors()
+        if self.ranks.first:
+            figures = self._validate() if score else {}
+            assert self.log is not None
+            if figures:
+                self.log.append({"step": step, **{f"val_{name}": value for name, value in figures.items()}})
+            folder = self.path / "checkpoints"
+            checkpoint.save(checkpoint.path_of(folder, step), tensors, self._state(step, figures, window))
+            checkpoint.prune(folder)
+            if self.path.parent == runs_home():
+                write_last(runs_home(), self.path.name)
+            write_report(self.path)
+        self.ranks.wait()
+
+    def _validate(self) -> dict[str, float]:
+        """Mean SSIM and PSNR over validation pictures chosen evenly, always the same."""
+        translator = self.translator()
+        scores = []
+        assert self.validation.photo is not None
+        for index in _evenly(len(self.validation), self.settings.train.validation_pictures):
+            fake = translator.translate(self._input(index), instances=self._instances(index))
+            real = np.asarray(self.validation.photo[index])[..., : fake.shape[-1]]
+            scores.append((float(ssim(fake, real)[0]), float(psnr(fake, real)[0])))
+        finite = [p for _, p in scores if np.isfinite(p)]
+        return {
+            "ssim": float(np.mean([s for s, _ in scores])),
+            "psnr": float(np.mean(finite)) if finite else float("inf"),
+        }
+
+    def _state(self, step: int, figures: dict[str, float], window: Window) -> dict[str, Any]:
+        return {
+            "step": step,
+            "model": self.settings.model,
+            "use": "generator-ema" if "generator" in self.engine.averages else "generator",
+            "networks": self.built.networks,
+            "inputs": self.built.inputs.to_dict(),
+            "size": list(self.data.size),
+            "inference": self.settings.inference_mode,
+            "seed": self.settings.seed,
+            "score": figures.get("ssim"),
+            "figures": {key: value if np.isfinite(value) else None for key, value in figures.items()},
+            "data": {"name": self.data.name, "checksum": self.data.checksum},
+            "threads": torch.get_num_threads(),
+            "ranks": self.ranks.size,
+            "window": window.to_dict(),
+            "settings": self.settings.to_dict(),
+            "versions": versions(),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+
+
+def _evenly(count: int, wanted: int) -> list[int]:
+    wanted = min(count, wanted)
+    return [int((i + 0.5) * count / wanted) for i in range(wanted)]
+
+
+def _resume(
+    engine: Engine, settings: Settings, path: Path, data: PreparedSet, ranks: Ranks
+) -> tuple[int, Window]:
+    found = newest_whole(path)
+    if found is None:
+        if ranks.first:
+            say(f"no checkpoint in {path} yet: starting at step 0")
+        return 0, Window()
+    folder, problems = found
+    state = checkpoint.read_state(folder)
+    if ranks.first:
+        for problem in problems:
+            say(f"warning: passed over: {problem}")
+        say(f"resuming {path} at step {state['step']}")
+    if state["data"]["checksum"] != data.checksum:
+        raise DamagedError(
+            f"the data are not those of the run (then {state['data']['name']})",
+            where=data.path,
+            hint="Resume with the same prepared set, or start a new run with --init",
+        )
+    if ranks.first:
+        for what, now in (("threads", torch.get_num_threads()), ("ranks", ranks.size)):
+            if state[what] != now:
+                say(f"warning: {what}: {state[what]} then, {now} now: the result will not repeat bit for bit")
+        before = state["settings"]["train"]["batch"]
+        if before != settings.train.batch:
+            say(f"warning: batch: {before} then, {settings.train.batch} now: pictures will not come in the same order")
+    parts = {name: checkpoint.read_part(folder, state, name) for name in state["files"]}
+    for name in engine.tensors():
+        if name not in parts:
+            raise DamagedError(f"it has no {name}, which a resume needs", where=folder)
+    engine.load(parts, folder)
+    return int(state["step"]), Window.from_dict(state["window"], engine.device)
+
+
+def _initialise(engine: Engine, folder: Path) -> None:
+    """Starts from another run's weights: its generator, and its discriminator where both have one."""
+    state = checkpoint.read_state(folder)
+    for name, network in engine.networks.items():
+        part = state.get("use", name) if name == "generator" else name
+        if name == "generator" or part in state["files"]:
+            checkpoint.load_network(network, checkpoint.read_part(folder, state, part), folder / f"{part}.safetensors")
+    for name, average in engine.averages.items():
+        average.load_state_dict(engine.networks[name].state_dict())
+
+
+def check_device(settings: Settings, device: torch.device) -> None:
+    """Finds before the work what a device cannot do.
+
+    Raises:
+        MachineError: bfloat16 or CUDA graphs where there are none.
+    """
+    if settings.train.precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise MachineError(f"{device} has no bfloat16", where="train.precision", hint="Take float32")
+    if settings.train.cuda_graphs and device.type != "cuda":
+        raise MachineError(f"{device} has no CUDA graphs", where="train.cuda_graphs", hint="Take false")

@@ -1,0 +1,277 @@
+"""Files through a translator: which there are, what they become, in batches, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from citygan.data.labels import ClassTable
+from citygan.data.layouts import label_files
+from citygan.errors import CityganError, DataError, UsageError
+from citygan.files import write_bytes
+from citygan.infer import Translator
+from citygan.pictures import SUFFIXES, encode_picture, read_index, read_label, read_photo, read_source
+
+READ_AHEAD = 8  # pictures decoded before they are needed
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make.
+
+    Attributes:
+        source: The file to translate.
+        stem: Path of the result under the output folder, without suffix.
+        instance: The instance map that belongs to it.
+    """
+
+    source: Path
+    stem: str
+    instance: Path | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job became: the files written, or what was wrong."""
+
+    job: Job
+    written: list[Path]
+    problem: CityganError | None = None
+
+
+def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
+    """The pictures among files and folders; folders with all below them, a recognised layout by its reader.
+
+    Args:
+        inputs: Paths; ``-`` reads more of them from stdin, one a line.
+        takes_labels: Whether label maps are wanted; otherwise pictures.
+
+    Raises:
+        DataError: A path that is not there, a folder without pictures.
+        UsageError: Two pictures that would get one name.
+    """
+    jobs: list[Job] = []
+    for text in inputs:
+        if text == "-":
+            lines = sys.stdin.buffer.read().split(b"\n")
+            jobs += [Job(Path(os.fsdecode(line)), Path(os.fsdecode(line)).stem) for line in lines if line]
+            continue
+        path = Path(text)
+        if path.is_dir():
+            jobs += _folder_jobs(path, takes_labels)
+        elif not os.path.lexists(path):
+            raise DataError("no such file or folder", where=text)
+        else:
+            jobs.append(Job(path, path.stem))
+    seen: dict[str, Path] = {}
+    for job in jobs:
+        if job.stem in seen and seen[job.stem] != job.source:
+            raise UsageError(
+                f"{seen[job.stem]} and {job.source} would both become {job.stem}",
+                hint="Translate them into two folders",
+            )
+        seen[job.stem] = job.source
+    if not jobs:
+        raise DataError("nothing to translate")
+    return jobs
+
+
+def _folder_jobs(folder: Path, takes_labels: bool) -> list[Job]:
+    if takes_labels:
+        known = label_files(folder)
+        if known is not None:
+            return [Job(label, stem, instance) for stem, label, instance in known]
+    jobs = []
+    for here, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+                file = Path(here, name)
+                jobs.append(Job(file, os.fspath(file.relative_to(folder).with_suffix(""))))
+    if not jobs:
+        raise DataError("no pictures in it", where=folder, hint=f"Looked for {', '.join(SUFFIXES)}")
+    return jobs
+
+
+def outputs_of(job: Job, out: Path, suffix: str, samples: int) -> list[Path]:
+    """The files a job becomes: STEM, or STEM-1 to STEM-K."""
+    if samples == 1:
+        return [out / f"{job.stem}{suffix}"]
+    return [out / f"{job.stem}-{k}{suffix}" for k in range(1, samples + 1)]
+
+
+def check_outputs(
+    jobs: Sequence[Job], out: Path, suffix: str, samples: int, *, force: bool, missing: bool
+) -> list[Job]:
+    """The jobs that are left to do.
+
+    Raises:
+        UsageError: Output that exists without `force` or `missing`, output that is an input, an unknown suffix.
+    """
+    if not suffix.lower().endswith((".png", ".jpg", ".jpeg")):
+        raise UsageError(f"'{suffix}' ends in no kind of picture", where="--suffix", hint="Take .png or .jpg")
+    if "/" in suffix:
+        raise UsageError(f"'{suffix}' is no suffix", where="--suffix")
+    sources = {os.path.realpath(job.source) for job in jobs}
+    left, existing = [], []
+    for job in jobs:
+        files = outputs_of(job, out, suffix, samples)
+        for file in files:
+            if os.path.realpath(file) in sources:
+                raise UsageError("the output would overwrite an input", where=file, hint="Take another folder")
+        there = [file for file in files if os.path.lexists(file)]
+        existing += there
+        if not missing or len(there) < len(files):
+            left.append(job)
+    if existing and not (force or missing):
+        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        raise UsageError(
+            f"exists already{more}", where=existing[0], hint="--force overwrites, --missing makes only what is not there"
+        )
+    return left
+
+
+def translate_files(
+    translator: Translator,
+    jobs: Sequence[Job],
+    out: Path,
+    *,
+    table: ClassTable | None = None,
+    samples: int = 1,
+    tile: tuple[int, int] | None = None,
+    suffix: str = ".png",
+    batch: int | None = None,
+    max_pixels: int | None = None,
+) -> Iterator[Outcome]:
+    """Translates files; those that cannot be read are told and passed over.
+
+    Args:
+        table: The table of the label maps where it is not the translator's own; ids are carried over by name.
+        samples: Versions of each.
+        batch: Pictures of one size to translate together.
+    """
+    read = _reader(translator, table, max_pixels)
+    together = batch or translator.default_batch
+    with ThreadPoolExecutor(2, "read") as readers, ThreadPoolExecutor(2, "write") as writers:
+        waiting: list[tuple[Job, Future[_Input]]] = []
+        remaining = iter(jobs)
+        writing: list[tuple[Job, list[Future[Path]]]] = []
+        group: list[tuple[Job, _Input]] = []
+
+        def fill() -> None:
+            while len(waiting) < READ_AHEAD + together:
+                job = next(remaining, None)
+                if job is None:
+                    return
+                waiting.append((job, readers.submit(read, job)))
+
+        def translate_group() -> None:
+            arrays = np.stack([picture.array for _, picture in group])
+            instances = None
+            if translator.needs_instances:
+                instances = np.stack([picture.instance for _, picture in group if picture.instance is not None])
+            versions = [
+                translator.translate(arrays, instances=instances, sample=k, tile=tile) for k in range(samples)
+            ]
+            for i, (job, _) in enumerate(group):
+                files = outputs_of(job, out, suffix, samples)
+                writing.append(
+                    (job, [writers.submit(_write, file, versions[k][i]) for k, file in enumerate(files)])
+                )
+            group.clear()
+
+        fill()
+        while waiting:
+            job, future = waiting.pop(0)
+            fill()
+            try:
+                picture = future.result()
+            except CityganError as problem:
+                yield Outcome(job, [], problem)
+                continue
+            if group and (group[0][1].array.shape != picture.array.shape or len(group) == together):
+                translate_group()
+            group.append((job, picture))
+            while len(writing) > together:
+                yield _finished(writing.pop(0))
+        if group:
+            translate_group()
+        while writing:
+            yield _finished(writing.pop(0))
+
+
+def _finished(item: tuple[Job, list[Future[Path]]]) -> Outcome:
+    return Outcome(item[0], [future.result() for future in item[1]])
+
+
+def _write(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
+    write_bytes(path, encode_picture(picture, path.suffix))
+    return path
+
+
+@dataclass(frozen=True)
+class _Input:
+    array: npt.NDArray[Any]
+    instance: npt.NDArray[Any] | None
+
+
+def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | None) -> Callable[[Job], _Input]:
+    limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
+    own = translator.classes
+    convert = None
+    if own is not None and table is not None and table.name != own.name:
+        convert = _conversion(table, own)
+
+    def read(job: Job) -> _Input:
+        if own is None:
+            array = read_photo(job.source, **limit)
+            if translator.inputs.channels == 1:
+                array = read_source(job.source, **limit)
+                if array.shape[2] != 1:
+                    raise DataError("in colours; this model takes grey pictures", where=job.source)
+            return _Input(array, None)
+        label = read_label(job.source, table or own, **limit)
+        instance = None
+        if convert is not None:
+            label = convert[label]
+        if translator.needs_instances:
+            if job.instance is None:
+                raise DataError("no instance map belongs to it, and this model needs one", where=job.source)
+            instance = read_index(job.instance, **limit)
+            if instance.shape != label.shape:
+                raise DataError(
+                    f"instances are {instance.shape[1]}x{instance.shape[0]}, labels {label.shape[1]}x{label.shape[0]}",
+                    where=job.instance,
+                )
+        return _Input(label, instance)
+
+    return read
+
+
+def _conversion(given: ClassTable, own: ClassTable) -> npt.NDArray[np.uint8]:
+    """uint8 [256]: ids of one table to those of another, by the names of the classes.
+
+    Raises:
+        UsageError: Classes that the model does not know.
+    """
+    by_name = {item.name: item.id for item in own.classes}
+    lookup = np.full(256, 255, np.uint8)
+    missing = []
+    for item in given.classes:
+        if item.name in by_name:
+            lookup[item.id] = by_name[item.name]
+        elif item.train_id != 255:
+            missing.append(item.name)
+    if missing:
+        raise UsageError(
+            f"the model's classes ({own.name}) have no {', '.join(missing[:5])}", where=f"--classes {given.name}"
+        )
+    return lookup
