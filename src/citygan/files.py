@@ -40,11 +40,12 @@ def read_bytes(path: str | os.PathLike[str], *, error: type[CityganError] = Data
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as problem:
         raise error(_reading_problem(problem, path), where=os.fspath(path)) from problem
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise error(f"is {kind}", where=os.fspath(path))
     with open(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            raise error(f"is {kind}", where=os.fspath(path))
         try:
             return file.read()
         except OSError as problem:

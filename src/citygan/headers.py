@@ -171,12 +171,13 @@ def _what_is_it(magic: bytes, file: BinaryIO) -> str:
         b"MM\x00*": "a TIFF",
         b"%PDF": "a PDF",
         b"PK\x03\x04": "a zip archive",
-        b"\x00\x00\x00": "a video, HEIC or AVIF",
         b"\x93NUM": "a NumPy array",
     }
     for prefix, name in known.items():
         if magic.startswith(prefix):
             return f"{name}: {_WANTED}"
+    if magic[4:8] == b"ftyp":
+        return f"a video, HEIC or AVIF: {_WANTED}"
     text = magic.lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
         return "a web page or XML, not a picture"

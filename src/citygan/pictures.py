@@ -128,10 +128,11 @@ def header(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> Header:
     except OSError:
         files.read_bytes(path)  # tells what is wrong
         raise
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+        os.close(descriptor)
+        read_bytes(path)  # tells what is wrong
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            read_bytes(path)
         return open_header(file, path, max_pixels)[0]
 
 
@@ -308,7 +309,8 @@ def _to_8_bits(picture: Picture) -> UInt8:
     """uint8 [H, W] or [H, W, C], looked up, stretched and rounded."""
     samples, head = picture.samples, picture.header
     if picture.palette is not None:
-        return picture.palette[samples]
+        looked_up: UInt8 = picture.palette[samples]
+        return looked_up
     if samples.dtype == np.uint16:
         return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if samples.ndim == 2 and head.mode == "1":
