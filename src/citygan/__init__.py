@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from citygan.evaluate import evaluate
+    from citygan.evaluation import evaluate
     from citygan.infer import load
 
 __version__ = "0.1.0"
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 
         return load
     if name == "evaluate":
-        from citygan.evaluate import evaluate
+        from citygan.evaluation import evaluate
 
         return evaluate
     raise AttributeError(f"module 'citygan' has no attribute '{name}'")

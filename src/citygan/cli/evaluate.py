@@ -1,0 +1,268 @@
+"""``citygan evaluate``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+# the names of citygan.metrics.METRICS, which --help does not wait for
+HELP = "ssim, psnr, l1, colour, gradient; may be repeated.  [default: ssim, psnr, l1]"
+
+
+def evaluate(
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help=HELP,
+        ),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Run or checkpoint folder.  [default: the last run]")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  [default: last]")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split to score.  [default: val]")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Prepared set, by name or path.  [default: the one the run was trained on]")
+    ] = None,
+    fake: Annotated[Path | None, typer.Option(metavar="DIR", help="Score the pictures in this folder ...")] = None,
+    real: Annotated[Path | None, typer.Option(metavar="DIR", help="... against their namesakes in this one.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Their label maps, to compare with the mean-colour painting.")
+    ] = None,
+    per_image: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Each picture's figures too.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pictures to translate together.")] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(metavar="paper|running|deterministic", help="How the generator runs.  [default: as trained]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of dropout.  [default: the run's]")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the CSV file if it exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Score a run on a split, or two folders of pictures against each other.
+
+    Beside every figure stands what painting each class in its mean training colour scores.
+    """
+    from citygan.errors import UsageError
+    from citygan.metrics import lookup
+    from citygan.progress import say
+
+    rows = lookup(metric or None)  # an unknown name stops the command before the work
+    names = [row.name for row in rows]
+    if mode not in (None, "paper", "running", "deterministic"):
+        raise UsageError(f"no mode '{mode}'", where="--mode", hint="There are: paper, running, deterministic")
+    folders = fake is not None or real is not None
+    counter = _Counter()
+    try:
+        if folders:
+            of_runs = {
+                "--run": run,
+                "--checkpoint": checkpoint,
+                "--split": split,
+                "--batch": batch,
+                "--mode": mode,
+                "--seed": seed,
+            }
+            _check_folders(fake, real, labels, data, [flag for flag, value in of_runs.items() if value is not None])
+            assert fake is not None and real is not None
+            result = _folders(fake, real, names, labels, data, per_image, force, counter)
+        else:
+            if labels is not None:
+                raise UsageError("belongs to --fake and --real", where="--labels", hint="A run's set has its labels")
+            result = _run(
+                run,
+                checkpoint or "last",
+                split or "val",
+                data,
+                names,
+                mode,
+                seed,
+                device,
+                batch,
+                per_image,
+                force,
+                counter,
+            )
+    finally:
+        counter.close()
+    if as_json:
+        print(json.dumps(result, allow_nan=False))
+    else:
+        print_table(result)
+    sys.stdout.flush()
+    if per_image is not None:
+        say(f"figures of each picture: {per_image}")
+    _fail_if_any(result)
+    say(f"next: {_next_command(result, run)}")
+
+
+def _check_folders(
+    fake: Path | None, real: Path | None, labels: Path | None, data: str | None, of_runs: list[str]
+) -> None:
+    from citygan.errors import UsageError
+
+    if fake is None or real is None:
+        raise UsageError("--fake and --real go together", hint="citygan evaluate --fake out/ --real photos/")
+    if of_runs:
+        raise UsageError(
+            f"{', '.join(of_runs)} belongs to a run, not to folders", hint="Leave it out, or --fake and --real"
+        )
+    if data is not None and labels is None:
+        raise UsageError("--data gives the mean colours of classes, and there are no --labels", where="--data")
+
+
+def _folders(
+    fake: Path,
+    real: Path,
+    names: list[str],
+    labels: Path | None,
+    data: str | None,
+    per_image: Path | None,
+    force: bool,
+    counter: _Counter,
+) -> dict[str, Any]:
+    from citygan.data.store import resolve_set
+    from citygan.evaluation import evaluate_folders
+    from citygan.progress import say
+
+    prepared = None
+    if labels is not None:
+        prepared = resolve_set(data)
+        say(f"using {prepared.path} for the classes and their mean colours")
+    return evaluate_folders(
+        fake, real, names, labels, data=prepared, per_image=per_image, force=force, progress=counter
+    )
+
+
+def _run(
+    run: str | None,
+    checkpoint: str,
+    split: str,
+    data: str | None,
+    names: list[str],
+    mode: Any,
+    seed: int | None,
+    device: str,
+    batch: int | None,
+    per_image: Path | None,
+    force: bool,
+    counter: _Counter,
+) -> dict[str, Any]:
+    from citygan.evaluation import evaluate_run, set_of_run
+    from citygan.infer import load
+    from citygan.progress import say
+    from citygan.runs import describe
+
+    translator = load(run, checkpoint=checkpoint, device=device, mode=mode, seed=seed)
+    assert translator.path is not None
+    prepared = set_of_run(translator, data)
+    say(f"using {describe(translator.path)}, on {prepared.path}, split {split}")
+    result = evaluate_run(
+        translator,
+        split,
+        names,
+        checkpoint,
+        data=prepared,
+        batch=batch,
+        per_image=per_image,
+        force=force,
+        progress=counter,
+    )
+    if data is None and result["protocol"]["data"]["trained_on"] is False:
+        say(f"warning: {prepared.path} was prepared anew since the run was trained on it")
+    return result
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """The figures as a table on stdout: ruled on a terminal, plain aligned columns in a pipe."""
+    rows = []
+    for name, figure in result["metrics"].items():
+        unit = f" [{figure['unit']}]" if figure["unit"] else ""
+        better = f"{name}{unit}, {figure['better']} is better"
+        rows.append((better, _cell(name, figure), _cell(name, figure["mean_colour"]), str(figure["n"])))
+    header = ("metric", "generated", "mean-colour painting", "n")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table()
+        for number, title in enumerate(header):
+            table.add_column(title, justify="left" if number == 0 else "right")
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+    else:
+        lines = [header, *rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+        for line in lines:
+            first, *others = line
+            cells = [first.ljust(widths[0])] + [
+                text.rjust(width) for text, width in zip(others, widths[1:], strict=True)
+            ]
+            print("  ".join(cells))
+    for name, figure in result["metrics"].items():
+        if figure.get("infinite"):
+            print(f"{name}: {figure['infinite']} pictures equal the real ones (infinite), left out of the mean")
+    reason = result["protocol"]["mean_colour"].get("reason")
+    if reason:
+        print(f"no mean-colour painting: {_shown(reason)}")
+
+
+def _cell(name: str, figure: dict[str, Any]) -> str:
+    if figure["mean"] is None:
+        return "-"
+    digits = {"psnr": 2, "l1": 2}.get(name, 4)
+    spread = "" if figure["std"] is None else f" +- {figure['std']:.{digits}f}"
+    return f"{figure['mean']:.{digits}f}{spread}"
+
+
+def _shown(text: str) -> str:
+    from citygan.errors import printable
+
+    return printable(text)
+
+
+def _fail_if_any(result: dict[str, Any]) -> None:
+    """Ends with the right exit code where a metric asked for could not be computed; the others have been printed."""
+    from citygan.errors import DataError, MachineError
+
+    failed = {name: figure for name, figure in result["metrics"].items() if "exit_code" in figure}
+    if failed:
+        reasons = "; ".join(f"{name}: {figure['reason']}" for name, figure in failed.items())
+        code = max(figure["exit_code"] for figure in failed.values())
+        raise (MachineError if code == MachineError.exit_code else DataError)(f"not computed: {reasons}")
+
+
+def _next_command(result: dict[str, Any], run: str | None) -> str:
+    of_run = "" if run is None else f" --run {run}"
+    if result["run"] is None:
+        return "citygan evaluate --help, for a run, a set or more metrics"
+    if not {"colour", "gradient"} & set(result["metrics"]):
+        # SSIM, PSNR and L1 reward blur: these two see it
+        return f"citygan evaluate{of_run} --metric colour --metric gradient"
+    return f"citygan translate labels/ out/{of_run}"
+
+
+class _Counter:
+    """Shows progress once the work has begun."""
+
+    def __init__(self) -> None:
+        self._progress: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        from citygan.progress import Progress
+
+        if self._progress is None:
+            self._progress = Progress("evaluating", total, unit="picture")
+        self._progress.update(done)
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()

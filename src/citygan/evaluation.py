@@ -1,0 +1,318 @@
+"""Figures of a run, of two folders of pictures, or of two arrays.
+
+Every figure comes with what painting each class in its mean training colour scores, and with the protocol: all that it
+depends on. The result is one plain object that JSON can hold; a figure that does not exist is None, with a reason:
+
+    {"run", "split", "fake", "real", "images",
+     "metrics": {NAME: {"mean", "std", "n", "unit", "better", "scope", "mean_colour": {"mean", "std", "n"}}},
+     "protocol": {"size", "std", "metrics", "mean_colour", "model", "data", "versions"}}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from citygan import __version__
+from citygan.baseline import Painter, fit_painter, no_painter
+from citygan.data.store import PreparedSet, Split, resolve_set
+from citygan.errors import DataError, UsageError
+from citygan.figurefile import FigureFile
+from citygan.metrics import STD, Metric, lookup
+from citygan.metrics.pairs import UInt8
+from citygan.metrics.pictures import stacks
+from citygan.metrics.scoring import Job, Scores, Trio, score
+from citygan.pairing import pair_folders
+
+if TYPE_CHECKING:
+    from citygan.infer import Translator
+
+Result = dict[str, Any]
+Progress = Callable[[int, int], None]
+"""Told (pictures done, pictures in all)."""
+
+
+def evaluate_run(
+    run: str | Path | Translator | None = None,
+    split: str = "val",
+    metrics: Sequence[str] | None = None,
+    checkpoint: str = "last",
+    *,
+    device: str = "auto",
+    data: str | Path | PreparedSet | None = None,
+    batch: int | None = None,
+    per_image: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Translates a split and scores it against its photos.
+
+    Args:
+        run: A run, a checkpoint folder, a loaded translator; None: the last run.
+        split: Of the set.
+        metrics: Names (`citygan.metrics.METRICS`); None: `ssim`, `psnr`, `l1`.
+        checkpoint: `last`, `best` or a step.
+        data: Another prepared set than the one the run was trained on.
+        batch: Pictures to translate together.
+        per_image: A CSV file to write with the figures of each picture.
+        force: Overwrite that file.
+
+    Raises:
+        UsageError: An unknown metric, run, checkpoint, set or split; a file that exists.
+        DataError: The set has no photos, or is by another class table.
+        DamagedError: The run or the set is.
+    """
+    rows = lookup(metrics)
+    file = None if per_image is None else FigureFile(per_image, rows, force=force)
+    if run is None or isinstance(run, str | Path):
+        from citygan.infer import load
+
+        translator = load(run, checkpoint=checkpoint, device=device)
+    else:
+        translator = run
+    prepared = set_of_run(translator, data)
+    part = prepared.split(split)
+    photos = part.photo
+    if photos is None:
+        raise DataError("no photos to compare with", where=f"{prepared.path}, split {split}")
+    if translator.classes is not None and prepared.classes != translator.classes:
+        theirs = "no classes" if prepared.classes is None else f"the classes {prepared.classes.name}"
+        raise DataError(
+            f"has {theirs}, the run was trained on {translator.classes.name}",
+            where=prepared.path,
+            hint="--data names a set prepared with the run's classes",
+        )
+    painter = fit_painter(prepared)
+
+    def jobs() -> Iterator[Job]:
+        for index, fake in enumerate(translator.translate_split(part, batch=batch)):
+            yield functools.partial(_trio_of_split, part, index, fake, painter)
+
+    scores = _gather(jobs(), rows, len(part), file, progress)
+    protocol = {
+        "model": _model_protocol(translator, checkpoint),
+        "data": {
+            "name": prepared.name,
+            "checksum": prepared.checksum,
+            "split": split,
+            "trained_on": _same_data(translator, prepared),
+        },
+        "versions": _versions("torch"),
+    }
+    return _result(scores, painter, protocol, run=_run_name(translator), split=split)
+
+
+def evaluate_folders(
+    fake: str | Path,
+    real: str | Path,
+    metrics: Sequence[str] | None = None,
+    labels: str | Path | None = None,
+    *,
+    data: str | Path | PreparedSet | None = None,
+    per_image: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Scores the pictures of one folder against those of the same name, suffixes aside, in another.
+
+    Args:
+        labels: A folder of label maps, to paint in the mean training colours of `data` (None: the last set).
+
+    Raises:
+        UsageError: An unknown metric or set; a file that exists.
+        DataError: Pictures without a partner, of different sizes, unreadable, of one name: nothing is scored then.
+    """
+    from citygan.pictures import read_label, read_photo
+
+    rows = lookup(metrics)
+    file = None if per_image is None else FigureFile(per_image, rows, force=force)
+    pairs = pair_folders(Path(fake), Path(real), None if labels is None else Path(labels))
+    painter = no_painter("no label maps: --labels names a folder of them")
+    table = None
+    if labels is not None:
+        prepared = data if isinstance(data, PreparedSet) else resolve_set(data)
+        table = prepared.classes
+        if table is None:
+            raise UsageError(
+                "has no class table to read the labels by", where=prepared.path, hint="--data names another"
+            )
+        painter = fit_painter(prepared)
+
+    def read(stem: str, fake: Path, real: Path, label: Path | None) -> Trio:
+        x, y = read_photo(fake), read_photo(real)
+        painting = None
+        if label is not None and table is not None:
+            ids = read_label(label, table)
+            if ids.shape != y.shape[:2]:
+                raise DataError(
+                    f"the label map is {ids.shape[1]}x{ids.shape[0]}, the photo {y.shape[1]}x{y.shape[0]}", where=label
+                )
+            painting = painter(ids)
+        return Trio(stem, x, y, painting)
+
+    jobs = (functools.partial(read, *pair) for pair in pairs)
+    scores = _gather(jobs, rows, len(pairs), file, progress)
+    digests = scores.digests
+    protocol = {
+        "model": None,
+        "data": {
+            "fake_sha256": digests[0],
+            "real_sha256": digests[1],
+            "sha256_of": "stems and RGB pixels, in the order of the stems",
+        },
+        "versions": _versions(),
+    }
+    return _result(scores, painter, protocol, fake=str(fake), real=str(real))
+
+
+def evaluate(fake: Any, real: Any, metrics: Sequence[str] | None = None) -> Result:
+    """Scores pictures in memory.
+
+    Args:
+        fake, real: uint8 arrays [N, H, W, 3], [H, W, 3], [N, H, W] or [H, W]; or two iterables of single pictures
+            [H, W, 3] or [H, W], which may be of any length and are not kept.
+        metrics: Names (`citygan.metrics.METRICS`); None: `ssim`, `psnr`, `l1`.
+
+    Raises:
+        UsageError: An unknown metric.
+        DataError: Not such pictures, not as many, or of different sizes.
+    """
+    rows = lookup(metrics)
+    jobs = (functools.partial(Trio, f"picture {index}", x, y) for index, (x, y) in enumerate(_pairs(fake, real)))
+    scores = _gather(jobs, rows, None, None, None)
+    if not scores.images:
+        raise DataError("no pictures to compare")
+    digests = scores.digests
+    data = {"fake_sha256": digests[0], "real_sha256": digests[1], "sha256_of": "pixels, in order"}
+    protocol = {"model": None, "data": data, "versions": _versions()}
+    return _result(scores, no_painter("arrays come without training pictures"), protocol)
+
+
+def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = None) -> PreparedSet:
+    """The set to score a run on: the one given, or the one it was trained on.
+
+    Raises:
+        UsageError: It is not there.
+        DamagedError: It is not whole.
+    """
+    if isinstance(data, PreparedSet):
+        return data
+    if data is not None:
+        return resolve_set(data)
+    try:
+        return resolve_set(translator.settings.get("data"))
+    except UsageError as problem:
+        hint = f"{problem.hint}; --data names the set to use" if problem.hint else "--data names the set to use"
+        raise UsageError(problem.what, where=problem.where, hint=hint) from problem
+
+
+# putting it together
+
+
+def _gather(
+    jobs: Iterable[Job], rows: Sequence[Metric], total: int | None, file: FigureFile | None, progress: Progress | None
+) -> Scores:
+    scores = Scores(rows)
+    with contextlib.ExitStack() as stack:
+        write = None if file is None else stack.enter_context(file.writing())
+        for scored in score(jobs, rows):
+            scores.add(scored)
+            if write is not None:
+                write(scored)
+            if progress is not None and total is not None:
+                progress(scores.images, total)
+    return scores
+
+
+def _result(
+    scores: Scores,
+    painter: Painter,
+    protocol: dict[str, Any],
+    *,
+    run: str | None = None,
+    split: str | None = None,
+    fake: str | None = None,
+    real: str | None = None,
+) -> Result:
+    sizes = {f"{width}x{height}": count for (width, height), count in sorted(scores.sizes.items())}
+    about = {
+        "size": next(iter(sizes)) if len(sizes) == 1 else None,
+        "sizes": sizes,
+        "std": STD,
+        "metrics": {metric.name: dict(metric.protocol) for metric in scores.metrics},
+        "mean_colour": dict(painter.protocol),
+    }
+    return {
+        "run": run,
+        "split": split,
+        "fake": fake,
+        "real": real,
+        "images": scores.images,
+        "metrics": scores.figures(painter.reason),
+        "protocol": about | protocol,
+    }
+
+
+def _trio_of_split(part: Split, index: int, fake: UInt8, painter: Painter) -> Trio:
+    assert part.photo is not None
+    channels = fake.shape[-1]  # a generator of grey pictures has one, and the photos of its set three equal ones
+    real = np.asarray(part.photo[index])[..., :channels]
+    label = None if part.label is None else np.asarray(part.label[index])
+    return Trio(part.items[index].stem, fake, real, painter(label, channels))
+
+
+def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
+    if hasattr(fake, "__array__") and hasattr(real, "__array__"):
+        yield from stacks(fake, real)
+        return
+    missing = object()
+    x, y = iter(fake), iter(real)
+    while True:
+        one, other = next(x, missing), next(y, missing)
+        if one is missing and other is missing:
+            return
+        if one is missing or other is missing:
+            raise DataError(f"fewer {'fake' if one is missing else 'real'} pictures than of the other side")
+        yield np.asarray(one), np.asarray(other)
+
+
+def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:
+    from citygan.train.checkpoint import read_state
+
+    about: dict[str, Any] = {"checkpoint": checkpoint, "step": translator.step, "weights_sha256": None}
+    if translator.path is not None:
+        state = read_state(translator.path)
+        about["weights_sha256"] = state["files"].get(state.get("use"), {}).get("sha256")
+        about["model"] = state.get("model")
+    about["quick"] = bool(translator.settings.get("quick", False))
+    return about | translator.protocol() | {"device": translator.device.type}
+
+
+def _same_data(translator: Translator, data: PreparedSet) -> bool | None:
+    """Whether the run was trained on this very set; None where it does not say."""
+    from citygan.train.checkpoint import read_state
+
+    if translator.path is None:
+        return None
+    checksum = (read_state(translator.path).get("data") or {}).get("checksum")
+    return None if checksum is None else bool(checksum == data.checksum)
+
+
+def _run_name(translator: Translator) -> str | None:
+    from citygan.runs import run_of
+
+    return None if translator.path is None else str(run_of(translator.path) or translator.path)
+
+
+def _versions(*more: str) -> dict[str, str]:
+    found = {"citygan": __version__}
+    for library in ("numpy", "opencv-python-headless", "opencv-python", *more):
+        with contextlib.suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found

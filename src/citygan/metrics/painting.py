@@ -1,0 +1,91 @@
+"""The picture to beat: each class painted with its mean training colour.
+
+It knows the classes' colours and nothing else; whatever a network is worth beyond that shows in the difference. Where
+there are no labels, the mean training photo takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from citygan.errors import DataError
+from citygan.metrics.pairs import UInt8
+
+_IDS = 256
+
+
+class MeanColours:
+    """The mean colour of every class over a training split, gathered picture by picture.
+
+    Classes that do not occur take the mean colour of all pixels. Every id counts as a class, void ones too.
+    """
+
+    def __init__(self) -> None:
+        self.pictures = 0
+        self._pixels = np.zeros(_IDS, np.int64)
+        self._sums = np.zeros((_IDS, 3), np.int64)
+
+    def add(self, label: npt.NDArray[np.uint8], photo: UInt8) -> None:
+        """Counts one picture in.
+
+        Args:
+            label: uint8 [H, W] ids.
+            photo: uint8 [H, W, 3].
+
+        Raises:
+            DataError: Their sizes differ.
+        """
+        if label.shape != photo.shape[:2]:
+            raise DataError(f"label {label.shape[::-1]} and photo {photo.shape[1::-1]} differ in size")
+        ids = np.asarray(label).reshape(-1)
+        self._pixels += np.bincount(ids, minlength=_IDS)
+        for channel in range(3):
+            weights = np.asarray(photo)[:, :, channel].reshape(-1)
+            self._sums[:, channel] += np.bincount(ids, weights, _IDS).astype(np.int64)
+        self.pictures += 1
+
+    def palette(self) -> UInt8:
+        """uint8 [256, 3]: the colour of each id, to the nearest of 256 levels.
+
+        Raises:
+            DataError: No picture was added.
+        """
+        total = int(self._pixels.sum())
+        if not total:
+            raise DataError("no training picture to take mean colours from")
+        means = np.broadcast_to(self._sums.sum(axis=0) / total, (_IDS, 3)).copy()
+        seen = self._pixels > 0
+        means[seen] = self._sums[seen] / self._pixels[seen, None]
+        return np.rint(means).astype(np.uint8)
+
+
+def fit_mean_colours(pairs: Iterable[tuple[npt.NDArray[np.uint8], UInt8]]) -> UInt8:
+    """The palette of mean colours, uint8 [256, 3], of (label [H, W], photo [H, W, 3]) pairs."""
+    colours = MeanColours()
+    for label, photo in pairs:
+        colours.add(label, photo)
+    return colours.palette()
+
+
+def paint(label: npt.NDArray[np.uint8], palette: UInt8) -> UInt8:
+    """uint8 [H, W] ids -> uint8 [H, W, 3], every pixel in the colour of its id."""
+    return np.take(palette, label, axis=0)
+
+
+def mean_photo(photos: Iterable[UInt8]) -> UInt8:
+    """The mean of photos of one size, uint8 [H, W, C], to the nearest of 256 levels.
+
+    Raises:
+        DataError: There is none.
+    """
+    total: npt.NDArray[np.int64] | None = None
+    count = 0
+    for photo in photos:
+        total = photo.astype(np.int64) if total is None else total + photo
+        count += 1
+    if total is None:
+        raise DataError("no training picture to take the mean of")
+    return np.rint(total / count).astype(np.uint8)

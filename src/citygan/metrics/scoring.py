@@ -1,0 +1,182 @@
+"""Scoring a set: pictures are measured on threads, one after the other comes in, none is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from citygan.errors import CityganError, DataError
+from citygan.metrics import Metric
+from citygan.metrics.figures import Figure, Gathered, absent
+from citygan.metrics.pairs import UInt8, check_pair, threads
+
+NAMED = 5  # faulty pictures told in one message
+
+
+@dataclass(frozen=True)
+class Trio:
+    """A picture to score, uint8 [H, W, C], the real one, and what the painting in mean colours made of it."""
+
+    stem: str
+    fake: UInt8
+    real: UInt8
+    painting: UInt8 | None = None
+
+
+Job = Callable[[], Trio]
+"""Fetches one; called on a thread, so that decoding is spread too."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was measured on one picture.
+
+    Attributes:
+        stem: Its name.
+        size: (width, height).
+        fake, painting: By the metric's name; `painting` is empty where there is none.
+        failed: The metrics that could not be measured on it.
+        digests: sha256 of the fake and the real pixels.
+    """
+
+    stem: str
+    size: tuple[int, int]
+    fake: dict[str, Any]
+    painting: dict[str, Any]
+    failed: dict[str, CityganError]
+    digests: tuple[bytes, bytes]
+
+
+@dataclass
+class Scores:
+    """The figures of a set, as far as it has been seen.
+
+    Attributes:
+        metrics: What is measured.
+        images: Pictures seen.
+        sizes: How many of each (width, height).
+        failed: Metrics that cannot be computed, by name, with the reason: none is ever given for a part of the set.
+    """
+
+    metrics: Sequence[Metric]
+    images: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    failed: dict[str, CityganError] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._fake: dict[str, Gathered] = {metric.name: metric.gather() for metric in self.metrics}
+        self._painting: dict[str, Gathered] = {metric.name: metric.gather() for metric in self.metrics}
+        self._digests = (hashlib.sha256(), hashlib.sha256())
+
+    def add(self, scored: Scored) -> None:
+        """Takes in one picture."""
+        self.images += 1
+        self.sizes[scored.size] += 1
+        for whole, digest in zip(self._digests, scored.digests, strict=True):
+            whole.update(scored.stem.encode("utf-8", "surrogateescape") + b"\0" + digest)
+        for name, problem in scored.failed.items():
+            self.failed.setdefault(name, problem)
+        for gathered, measured in ((self._fake, scored.fake), (self._painting, scored.painting)):
+            for name, value in measured.items():
+                gathered[name].add(value)
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """sha256 over names and pixels of the fake and of the real pictures, in order."""
+        return self._digests[0].hexdigest(), self._digests[1].hexdigest()
+
+    def figures(self, no_painting: str | None) -> dict[str, Figure]:
+        """The figure of each metric, with the painting's beside it.
+
+        Args:
+            no_painting: Why there is no painting; None where there is one.
+        """
+        result: dict[str, Figure] = {}
+        for metric in self.metrics:
+            parts: Figure = dict.fromkeys(metric.parts)
+            problem = self.failed.get(metric.name)
+            if problem is not None:
+                figure = absent(str(problem)) | {"exit_code": problem.exit_code}
+                painted = absent(no_painting or str(problem))
+            else:
+                figure = self._fake[metric.name].figure()
+                painted = absent(no_painting) if no_painting else self._painting[metric.name].figure()
+            about = {"unit": metric.unit, "better": metric.better, "scope": metric.scope}
+            result[metric.name] = parts | figure | about | {"mean_colour": parts | painted}
+        return result
+
+
+def score(jobs: Iterable[Job], metrics: Sequence[Metric]) -> Iterator[Scored]:
+    """Measures pictures on threads, in order, a few ahead of the reader.
+
+    Raises:
+        DataError: Pairs that cannot be compared (unreadable, of different sizes), after all have been looked at: the
+            first few are named.
+    """
+    faults: list[CityganError] = []
+    count = 0
+    workers = threads()
+    with ThreadPoolExecutor(workers, "metrics") as pool:
+        ahead: deque[Future[Scored]] = deque()
+        remaining = iter(jobs)
+        try:
+            while True:
+                while len(ahead) < 2 * workers and (job := next(remaining, None)) is not None:
+                    ahead.append(pool.submit(_measure, job, metrics))
+                if not ahead:
+                    break
+                count += 1
+                try:
+                    scored = ahead.popleft().result()
+                except DataError as problem:
+                    faults.append(problem)
+                    continue
+                if not faults:
+                    yield scored
+        finally:
+            for future in ahead:
+                future.cancel()
+    if faults:
+        raise _summary(faults, count)
+
+
+def _measure(job: Job, metrics: Sequence[Metric]) -> Scored:
+    trio = job()
+    fake, real, painting = trio.fake, trio.real, trio.painting
+    try:
+        check_pair(fake, real)
+    except DataError as problem:
+        raise DataError(problem.what, where=problem.where or trio.stem, hint=problem.hint) from problem
+    own: dict[str, Any] = {}
+    painted: dict[str, Any] = {}
+    failed: dict[str, CityganError] = {}
+    for metric in metrics:
+        try:
+            own[metric.name] = metric.measure(fake, real)
+            if painting is not None:
+                painted[metric.name] = metric.measure(painting, real)
+        except CityganError as problem:
+            problem.where = problem.where or trio.stem
+            failed[metric.name] = problem
+    size = (fake.shape[1], fake.shape[0])
+    return Scored(trio.stem, size, own, painted, failed, (_digest(fake), _digest(real)))
+
+
+def _digest(picture: UInt8) -> bytes:
+    digest = hashlib.sha256(repr(picture.shape).encode("ascii"))
+    digest.update(np.ascontiguousarray(picture).data)
+    return digest.digest()
+
+
+def _summary(faults: list[CityganError], count: int) -> CityganError:
+    if len(faults) == 1:
+        return faults[0]
+    named = "; ".join(f"{fault.where}: {fault.what}" for fault in faults[:NAMED])
+    more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
+    return DataError(f"{len(faults)} of {count} pictures cannot be compared: {named}{more}")
