@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .texture import soft_noise
+from .texture import noise_crop
 from .types import Array, Bytes, Colour
 
 _SHIFT = 4
@@ -25,15 +25,17 @@ class Paint:
 
     def times(self, factor: float) -> Paint:
         """The same paint, lighter or darker in both renderings."""
-        r, g, b = (min(255.0, c * factor) for c in self.photo)
-        x, y, z = (min(255.0, c * (1 + (factor - 1) * 0.6)) for c in self.graphics)
-        return Paint((r, g, b), (x, y, z), self.detail)
+        f, g = factor, 1 + (factor - 1) * 0.6
+        p, q = self.photo, self.graphics
+        photo = (min(255.0, p[0] * f), min(255.0, p[1] * f), min(255.0, p[2] * f))
+        return Paint(photo, (min(255.0, q[0] * g), min(255.0, q[1] * g), min(255.0, q[2] * g)), self.detail)
 
 
 def shifted(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
     """`colour` with a random common and a smaller random single-channel change."""
-    common = rng.normal(0, spread)
-    r, g, b = (float(np.clip(c + common + rng.normal(0, spread / 3), 3, 252)) for c in colour)
+    change = rng.standard_normal(4).tolist()
+    common, single = change[3] * spread, spread / 3
+    r, g, b = (min(max(colour[k] + common + change[k] * single, 3.0), 252.0) for k in range(3))
     return (r, g, b)
 
 
@@ -49,9 +51,9 @@ class Canvas:
         w, h = max(4, round(width * ppm)), max(4, round(height * ppm))
         self.sx, self.sy = w / width, h / height
         self.photo: Bytes = np.empty((h, w, 4), np.uint8)
-        self.photo[:] = (*(int(c) for c in base.photo), int(base.detail))
         self.graphics: Bytes = np.empty((h, w, 3), np.uint8)
-        self.graphics[:] = tuple(int(c) for c in base.graphics)
+        cv2.rectangle(self.photo, (0, 0), (w, h), (*base.photo, base.detail), -1)
+        cv2.rectangle(self.graphics, (0, 0), (w, h), base.graphics, -1)
         self.mask: Bytes | None = np.zeros((h, w), np.uint8) if cut else None
 
     def _point(self, x: float, y: float) -> tuple[int, int]:
@@ -75,11 +77,10 @@ class Canvas:
         left, right = round(x0 * self.sx), round(x1 * self.sx)
         top, bottom = h - round(y1 * self.sy), h - round(y0 * self.sy)
         right, bottom = max(right, left + 1), max(bottom, top + 1)
-        rows, columns = slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
         if left >= w or top >= h:
             return
         for picture, colour in self._targets(paint):
-            picture[rows, columns] = colour if picture.ndim == 3 else 255
+            cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), colour, -1)
 
     def poly(self, points: Sequence[tuple[float, float]], paint: Paint) -> None:
         """Fill a polygon."""
@@ -118,12 +119,11 @@ class Canvas:
         self.graphics[y0:y1, x0:x1] = other.graphics[part]
 
     def grime(self, rng: np.random.Generator, strength: float, cell: float = 1.2) -> None:
-        """Uneven brightness of an old surface, in the photo alone."""
+        """Uneven brightness of an old surface, in the photo alone; `cell` metres is the size of the larger spots."""
         h, w = self.photo.shape[:2]
-        noise = soft_noise(rng, h, w, max(3, round(cell * self.ppm)))
-        noise = noise + 0.5 * soft_noise(rng, h, w, max(2, round(cell * self.ppm / 4)))
-        factor = np.clip(1 + strength * noise, 0.3, 1.6)
-        self.photo[..., :3] = np.clip(self.photo[..., :3] * factor[..., None], 0, 255)
+        noise = noise_crop(rng, h, w, max(2.0, cell * self.ppm))
+        factor = cv2.convertScaleAbs(noise, alpha=128 * strength, beta=128)
+        cv2.multiply(self.photo, cv2.merge([factor, factor, factor, np.full_like(factor, 128)]), self.photo, 1 / 128)
 
     def shade_rows(self, bottom: float, top: float, power: float = 1.0) -> None:
         """Multiply the photo by a factor that runs from `bottom` to `top` over the height."""

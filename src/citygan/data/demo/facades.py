@@ -8,7 +8,8 @@ from .canvas import Canvas, Paint, shifted
 from .texture import BRICK, CONCRETE, PLAIN, PLANKS, PLASTER
 from .types import Colour
 
-FACADE_PPM = 18.0  # pixels a metre of painted facades
+NEAR_PPM, FAR_PPM = 18.0, 8.0  # pixels a metre of painted facades near by and far down the street
+FAR_METRES = 45.0
 STYLES = ("brick", "plaster", "concrete", "glass", "old")
 
 _WALLS: dict[str, tuple[Colour, ...]] = {
@@ -57,11 +58,11 @@ def _pane(rng: np.random.Generator, canvas: Canvas, x0: float, y0: float, x1: fl
 
 
 def _window_cell(
-    rng: np.random.Generator, wall: Paint, style: str, cell: tuple[float, float], look: dict[str, float], daylight: float
+    rng: np.random.Generator, wall: Paint, style: str, cell: tuple[float, float], look: dict[str, float], daylight: float, ppm: float
 ) -> Canvas:
     """One bay of one floor, wall included."""
     width, height = cell
-    canvas = Canvas(width, height, FACADE_PPM, wall)
+    canvas = Canvas(width, height, ppm, wall)
     if style == "glass":
         _pane(rng, canvas, 0, 0.55, width, height, daylight)
         canvas.rect(0, 0, width, 0.5, Paint(shifted(rng, wall.photo, 10), (96, 130, 170), 20))
@@ -154,10 +155,10 @@ def _ground_floor(rng: np.random.Generator, canvas: Canvas, wall: Paint, height:
 
 
 def facade(
-    rng: np.random.Generator, style: str, wall: Paint, width: float, height: float, *, shops: bool, daylight: float
+    rng: np.random.Generator, style: str, wall: Paint, width: float, height: float, *, shops: bool, daylight: float, ppm: float
 ) -> Canvas:
-    """The street side of a building; `daylight` 0..1 decides about lit windows."""
-    canvas = Canvas(width, height, FACADE_PPM, wall)
+    """The street side of a building at `ppm` pixels a metre; `daylight` 0..1 decides about lit windows."""
+    canvas = Canvas(width, height, ppm, wall)
     canvas.grime(rng, 0.07, 2.5)
     canvas.grime(rng, 0.05, 0.6)
     look = {key: float(rng.random()) for key in ("surround", "frame", "shutters")}
@@ -167,7 +168,7 @@ def facade(
     floor = (height - ground - 0.6) / floors
     bays = max(2, round(width / float(rng.uniform(2.2, 3.4))))
     cell = (width / bays, floor)
-    variants = [_window_cell(rng, wall, style, cell, look, daylight) for _ in range(5)]
+    variants = [_window_cell(rng, wall, style, cell, look, daylight, ppm) for _ in range(5)]
     if style != "glass":
         for variant in variants:
             variant.grime(rng, 0.05, 0.8)
@@ -185,7 +186,7 @@ def facade(
     if shops:
         _shops(rng, canvas, ground, daylight)
     else:
-        _ground_floor(rng, canvas, wall, ground, _window_cell(rng, wall, style, (cell[0], 2.9), look, daylight))
+        _ground_floor(rng, canvas, wall, ground, _window_cell(rng, wall, style, (cell[0], 2.9), look, daylight, ppm))
     canvas.rect(0, height - 0.6, width, height, wall.times(1.12))
     canvas.rect(0, height - 0.75, width, height - 0.6, wall.times(0.62))
     canvas.rect(0, height - 0.12, width, height, Paint((150, 146, 140), (200, 190, 190), 40))

@@ -51,7 +51,7 @@ def plan(street: Street, x: Floats, z: Floats, depth: Floats) -> Plan:
     s = x - np.asarray(street.centre(z), np.float32)
     right = s > 0
     distance = np.abs(s)
-    half = np.float32(street.road_half)
+    half = np.where(right, np.float32(street.road_half[1]), np.float32(street.road_half[0]))
     outside = distance - half  # beyond the kerb of the street
     verge = np.where(right, np.float32(street.verge[1]), np.float32(street.verge[0]))
     walk = np.where(right, np.float32(street.walk[1]), np.float32(street.walk[0]))
@@ -115,12 +115,12 @@ def _markings(street: Street, s: Floats, z: Floats, depth: Floats) -> Floats:
     mark *= free
     if street.crossing is not None:  # stop line for our side
         stop = street.crossing - street.crossing_half - (4.6 if street.zebra is not None else 1.6)
-        line = _band(z, stop - 0.45, stop, long_soft) * _band(s, 0.1, street.road_half - 0.3, soft)
+        line = _band(z, stop - 0.45, stop, long_soft) * _band(s, 0.1, street.road_half[1] - 0.3, soft)
         mark = np.maximum(mark, line)
     if street.zebra is not None:
         bars = _band(np.mod(s, np.float32(1.0)), 0.0, 0.5, soft)
         zebra = bars * _band(z, street.zebra, street.zebra + 3.0, long_soft)
-        zebra *= (np.abs(s) < street.road_half - 0.2).astype(np.float32)
+        zebra *= ((s > 0.2 - street.road_half[0]) & (s < street.road_half[1] - 0.2)).astype(np.float32)
         mark = np.maximum(mark, zebra)
     return np.asarray(mark, np.float32)
 
@@ -149,7 +149,7 @@ def photo(street: Street, ground: Plan, x: Floats, z: Floats, lod_metres: Floats
     albedo *= np.clip(factor, 0.15, 2.5)[..., None]
     kerb = ground.kerb[..., None]
     albedo = np.where(kerb, _KERB * (1 + 1.2 * grain)[..., None], albedo)
-    outside = np.abs(ground.s) - np.float32(street.road_half)
+    outside = np.where(ground.s > 0, ground.s - np.float32(street.road_half[1]), -ground.s - np.float32(street.road_half[0]))
     gutter = np.clip(1 - np.abs(outside + 0.12) / 0.14, 0, 1) * road
     albedo *= (1 - 0.45 * gutter)[..., None]
     worn = ground.mark * np.clip(1 - street.wear * (0.5 + 3.0 * np.maximum(blotches + grain * 1.2, -0.2)), 0.12, 1)

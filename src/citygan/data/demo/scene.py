@@ -59,15 +59,15 @@ def light_of_day(rng: Generator) -> Light:
 
 
 def _street(rng: Generator, kind: str) -> Street:
-    lanes = int(rng.choice((2, 3, 4), p={"downtown": (0.6, 0.25, 0.15), "avenue": (0.35, 0.2, 0.45),
-                                         "residential": (0.95, 0.05, 0.0), "outskirts": (0.6, 0.15, 0.25)}[kind]))  # fmt: skip
-    lane_width = float(rng.uniform(2.9, 3.5))
+    lanes = int(rng.choice((1, 2, 3, 4), p={"downtown": (0.22, 0.56, 0.14, 0.08), "avenue": (0.0, 0.50, 0.2, 0.3),
+                                            "residential": (0.25, 0.75, 0.0, 0.0), "outskirts": (0.0, 0.68, 0.16, 0.16)}[kind]))  # fmt: skip
+    lane_width = float(rng.uniform(2.75, 3.25)) + (0.6 if lanes == 1 else 0.0)
     chance = {"downtown": 0.6, "avenue": 0.6, "residential": 0.6, "outskirts": 0.2}[kind]
     parking = (bool(rng.random() < chance), bool(rng.random() < chance))
-    half = lanes * lane_width / 2 + (2.2 if any(parking) else 0.4)
+    half = tuple(lanes * lane_width / 2 + (2.1 if parking[k] else 0.3) for k in range(2))
     verge = tuple(float(rng.uniform(1.0, 2.2)) if rng.random() < {"downtown": 0.08, "avenue": 0.5, "residential": 0.3, "outskirts": 0.6}[kind] else 0.0
                   for _ in range(2))  # fmt: skip
-    walk = tuple(half + verge[k] + float(rng.uniform(1.8, 4.2 if kind in ("downtown", "avenue") else 2.6)) for k in range(2))
+    walk = tuple(half[k] + verge[k] + float(rng.uniform(2.0, 4.4 if kind in ("downtown", "avenue") else 2.8)) for k in range(2))
     crossing = float(rng.uniform(15, 48)) if rng.random() < 0.55 else None
     crossing_half = float(rng.uniform(3.2, 5.5))
     zebra = None
@@ -76,14 +76,14 @@ def _street(rng: Generator, kind: str) -> Street:
     elif rng.random() < 0.2:
         zebra = float(rng.uniform(9, 30))
     tracks = None
-    if rng.random() < 0.26 and kind != "residential":
-        tracks = float(rng.choice((-1, 1))) * lane_width * 0.5 if lanes % 2 == 0 else 0.0
+    if rng.random() < 0.26 and kind != "residential" and lanes > 1:
+        tracks = float(rng.choice((-1, 1))) * lane_width * 0.5 if lanes != 3 else 0.0
     median = float(rng.uniform(0.6, 1.1)) if lanes == 4 and tracks is None and rng.random() < 0.45 else 0.0
     return Street(
         curvature=float(rng.normal(0, 1 / 420)) if rng.random() < 0.6 else 0.0,
         lanes=lanes,
         lane_width=lane_width,
-        road_half=half,
+        road_half=(half[0], half[1]),
         parking=parking,
         tracks=tracks,
         median=median,
@@ -153,7 +153,8 @@ class Layout:
         style = str(rng.choice(facades.STYLES, p=weights))
         paint = facades.wall_paint(rng, style)
         tile = facades.FACADE_TILE[style]
-        front = facades.facade(rng, style, paint, width, height, shops=shops, daylight=self.light.daylight)
+        front = facades.facade(rng, style, paint, width, height, shops=shops, daylight=self.light.daylight,
+                               ppm=facades.NEAR_PPM if z - width / 2 < facades.FAR_METRES and not cheap else facades.FAR_PPM)
         owner = self.builder.add_object(s, z, heading)
         add(owner, (-width / 2, 0, 0), (width, 0, 0), (0, height, 0), front, w.BUILDING, tile=tile)
         pitched = style in ("brick", "plaster", "old") and height < 15 and rng.random() < 0.8
@@ -306,7 +307,7 @@ class Layout:
             for z in np.arange(rng.uniform(3, 12), STREET_METRES, step):
                 if self._free(float(z) - 1, float(z) + 1) and rng.random() < 0.85:
                     chosen = tree if rng.random() < 0.6 else self.trees[int(rng.integers(5))]
-                    self.plant(chosen, sign * (self.street.road_half + 0.9), float(z))
+                    self.plant(chosen, sign * (self.street.road_half[side] + 0.9), float(z))
         if self.street.median > 0 and rng.random() < 0.6:
             for z in np.arange(rng.uniform(6, 14), 90, 11.0):
                 if self._free(float(z) - 4, float(z) + 4):
@@ -325,7 +326,9 @@ class Layout:
 
     def _eye(self) -> Eye:
         rng, street = self.plan_rng, self.street
-        if street.lanes == 3:
+        if street.lanes == 1:
+            lateral = 0.0
+        elif street.lanes == 3:
             lateral = street.lane_width
         elif street.lanes == 4:
             lateral = street.lane_width * float(rng.choice((0.5, 1.5)))
@@ -338,7 +341,7 @@ class Layout:
             yaw=float(rng.normal(0, 0.05)),
             yaw_rate=float(rng.normal(0, 0.02)),
             speed=float(rng.uniform(0.25, 0.75)) if rng.random() > 0.1 else 0.0,
-            horizon=float(rng.uniform(0.42, 0.50)),
+            horizon=float(rng.uniform(0.46, 0.54)),
             bonnet=float(rng.uniform(0.05, 0.10)) if rng.random() < 0.4 else 0.0,
         )
 

@@ -51,6 +51,23 @@ def soft_noise(rng: np.random.Generator, height: int, width: int, cell: int) -> 
     return np.asarray(big[cell : cell + height, cell : cell + width], np.float32)
 
 
+@functools.cache
+def _stock() -> Floats:
+    """float32 [512, 512] noise with blobs of about 32 pixels and finer ones, from which surfaces take their stains."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([0x57A1])))
+    stock = tile_noise(rng, 512, 16, 5, 0.62)
+    stock.flags.writeable = False
+    return stock
+
+
+def noise_crop(rng: np.random.Generator, height: int, width: int, cell: float) -> Floats:
+    """float32 [height, width] noise of mean 0 and deviation about 1 with blobs of about `cell` pixels, and finer ones."""
+    scale = 32.0 / cell
+    h, w = min(512, max(2, round(height * scale))), min(512, max(2, round(width * scale)))
+    y, x = int(rng.integers(0, 513 - h)), int(rng.integers(0, 513 - w))
+    return np.asarray(cv2.resize(_stock()[y : y + h, x : x + w], (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
 def _bricks(rng: np.random.Generator, rows: int, columns: int, joint: int, spread: float, offset: bool = True) -> Floats:
     """Courses of stones, each of its own brightness, with darker joints."""
     tile = np.zeros((TILE_PX, TILE_PX), np.float32)

@@ -37,19 +37,20 @@ def furnish(builder: Builder, rng: Generator, street: Street, kind: str) -> None
         if street.crossing is not None and abs(z - street.crossing) < street.crossing_half + 1:
             continue
         sign = 1 if side else -1
-        _upright(builder, sign * (street.road_half + 0.5), float(z), lamps[side], w.POLE, facing=True, caster=True)
+        _upright(builder, sign * (street.road_half[side] + 0.5), float(z), lamps[side], w.POLE, facing=True, caster=True)
     for _ in range(int(rng.integers(2, 7))):  # signs on posts
         side = int(rng.random() < 0.65)
         z = float(rng.uniform(7, 45)) if rng.random() < 0.8 else float(rng.uniform(45, 80))
-        sign_post(builder, rng, (1 if side else -1) * (street.road_half + float(rng.uniform(0.4, 0.9))), z)
+        sign_post(builder, rng, (1 if side else -1) * (street.road_half[side] + float(rng.uniform(0.4, 0.9))), z)
     if street.crossing is not None:
         if rng.random() < 0.72:
             near, far = street.crossing - street.crossing_half - 1.5, street.crossing + street.crossing_half + 1.5
             state = int(rng.choice((0, 1, 2), p=(0.4, 0.1, 0.5)))
-            for s, z in ((street.road_half + 0.6, near), (-street.road_half - 0.6, near), (street.road_half + 0.6, far), (-street.road_half - 0.6, far)):
+            left, right = -street.road_half[0] - 0.6, street.road_half[1] + 0.6
+            for s, z in ((right, near), (left, near), (right, far), (left, far)):
                 light_post(builder, rng, s, z, state, street)
     elif rng.random() < 0.15:
-        light_post(builder, rng, street.road_half + 0.6, float(rng.uniform(9, 25)), 2, street)
+        light_post(builder, rng, street.road_half[1] + 0.6, float(rng.uniform(9, 25)), 2, street)
     for _ in range(int(rng.integers(0, 4))):
         side = int(rng.integers(2))
         s = (1 if side else -1) * (street.walk[side] - 0.5)
@@ -59,7 +60,7 @@ def furnish(builder: Builder, rng: Generator, street: Street, kind: str) -> None
         side = int(rng.integers(2))
         bollard = things.post(0.95, 0.16)
         for z in np.arange(rng.uniform(4, 8), rng.uniform(16, 40), 1.8):
-            _upright(builder, (1 if side else -1) * (street.road_half + 0.35), float(z), bollard, w.POLE, facing=True, caster=True)
+            _upright(builder, (1 if side else -1) * (street.road_half[side] + 0.35), float(z), bollard, w.POLE, facing=True, caster=True)
 
 
 def sign_post(builder: Builder, rng: Generator, s: float, z: float) -> None:
@@ -77,7 +78,7 @@ def light_post(builder: Builder, rng: Generator, s: float, z: float, state: int,
     lights = things.traffic_light(rng, state)
     _upright(builder, s, z, lights, w.LIGHT, base=2.2, depth=-0.12, owner=owner, caster=True)
     if rng.random() < 0.4:
-        reach = -np.sign(s) * min(3.5, street.road_half * 0.6)
+        reach = -np.sign(s) * min(3.5, street.road_half[1] * 0.6)
         post = things.post(5.6, 0.18)
         owner = _upright(builder, s, z, post, w.POLE)
         arm = Canvas(abs(reach), 0.16, 20.0, post.base)
@@ -111,14 +112,14 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
 
     lanes = [(-street.lanes / 2 + 0.5 + k) * street.lane_width for k in range(street.lanes)]
     ours, theirs = [s for s in lanes if s > 0.5], [s for s in lanes if s < 0.5]
-    if not ours:
-        ours = lanes[-1:]
+    if street.lanes == 1:
+        ours = theirs = lanes
     density = {"downtown": 1.0, "avenue": 1.0, "residential": 0.45, "outskirts": 0.7}[kind]
     own_lane = [s for s in ours if abs(s - eye.lateral) < street.lane_width / 2]
 
     def travelling(speed: float) -> tuple[float, bool]:
         """A lane and whether it is ours."""
-        side = bool(rng.random() < 0.5)
+        side = bool(rng.random() < 0.5) or street.lanes == 1
         choices = ours if side else theirs
         return float(choices[int(rng.integers(len(choices)))]), side
 
@@ -131,7 +132,7 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
         if rng.random() < chance:
             if rng.random() < 0.35 and any(street.parking):
                 side = 1 if street.parking[1] and (rng.random() < 0.6 or not street.parking[0]) else 0
-                s = (1 if side else -1) * (street.road_half - 1.25)
+                s = (1 if side else -1) * (street.road_half[side] - 1.25)
                 put_long(what, class_id, s, float(rng.uniform(15, 40)), 0.0 if side else np.pi, (0, 0))
             else:
                 s, same = travelling(0.5)
@@ -140,7 +141,7 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
     for side in (0, 1):  # parked cars
         if not street.parking[side]:
             continue
-        s = (1 if side else -1) * (street.road_half - 1.05)
+        s = (1 if side else -1) * (street.road_half[side] - 1.05)
         full = float(rng.uniform(0.35, 0.95))
         z = float(rng.uniform(-4, 5))
         while z < 95:
@@ -220,7 +221,7 @@ def _people(builder: Builder, rng: Generator, street: Street, kind: str, eye: Ey
     for _ in range(int(rng.poisson(mean))):
         side = int(rng.integers(2))
         sign = 1 if side else -1
-        inner, outer = street.road_half + street.verge[side] + 0.5, street.walk[side] - 0.4
+        inner, outer = street.road_half[side] + street.verge[side] + 0.5, street.walk[side] - 0.4
         z = 5 + 38 * float(rng.random()) ** 1.4
         rate = 0.07 * float(rng.choice((-1, 1))) if rng.random() < 0.8 else 0.0
         person(builder, rng, crowd, sign * float(rng.uniform(inner, max(inner + 0.1, outer))), z, (0.0, rate))
@@ -228,7 +229,7 @@ def _people(builder: Builder, rng: Generator, street: Street, kind: str, eye: Ey
         for _ in range(int(rng.poisson(1.6))):
             z = street.zebra + float(rng.uniform(0.5, 2.6))
             if z > 7:
-                person(builder, rng, crowd, float(rng.uniform(-street.road_half, street.road_half)), z, (0.075 * float(rng.choice((-1, 1))), 0.0))
+                person(builder, rng, crowd, float(rng.uniform(-street.road_half[0], street.road_half[1])), z, (0.075 * float(rng.choice((-1, 1))), 0.0))
 
 
 def _wardrobe(rng: Generator, sun_side: float) -> list[tuple[Canvas, Canvas]]:

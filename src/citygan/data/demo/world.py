@@ -33,7 +33,7 @@ class Street:
     curvature: float
     lanes: int
     lane_width: float
-    road_half: float
+    road_half: tuple[float, float]  # from the centre line to the kerb
     parking: tuple[bool, bool]
     tracks: float | None  # s of the middle of tram tracks
     median: float  # half width of a green median, 0: none
