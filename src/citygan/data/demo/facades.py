@@ -159,8 +159,7 @@ def facade(
 ) -> Canvas:
     """The street side of a building at `ppm` pixels a metre; `daylight` 0..1 decides about lit windows."""
     canvas = Canvas(width, height, ppm, wall)
-    canvas.grime(rng, 0.07, 2.5)
-    canvas.grime(rng, 0.05, 0.6)
+    canvas.grime(rng, 0.05, 2.0)
     look = {key: float(rng.random()) for key in ("surround", "frame", "shutters")}
     look["wide"], look["tall"] = float(rng.uniform(0.36, 0.6)), float(rng.uniform(0.48, 0.62))
     ground = 3.9 if shops else 3.2
@@ -208,8 +207,7 @@ def gable(rng: np.random.Generator, wall: Paint, width: float, height: float, ri
                 if rng.random() < 0.6:
                     canvas.rect(x, float(y), x + 1.0, float(y) + 1.3, _FRAME)
                     canvas.rect(x + 0.1, float(y) + 0.1, x + 0.9, float(y) + 1.15, _GLASS)
-    canvas.grime(rng, 0.10, 2.5)
-    canvas.grime(rng, 0.05, 0.6)
+    canvas.grime(rng, 0.055, 2.0)
     return canvas
 
 

@@ -16,13 +16,10 @@ KERB_METRES = 0.2
 MARK_METRES = 0.14
 
 # Linear RGB of the photo.
-_ASPHALT = np.array([0.125, 0.125, 0.13], np.float32)
-_PAVEMENT = np.array([0.27, 0.255, 0.24], np.float32)
-_KERB = np.array([0.36, 0.355, 0.34], np.float32)
-_GRASS = np.array([0.115, 0.15, 0.045], np.float32)
-_BARE = np.array([0.27, 0.24, 0.19], np.float32)
-_MARK = np.array([0.62, 0.61, 0.58], np.float32)
-_RAIL = np.array([0.30, 0.30, 0.31], np.float32)
+_ALBEDO = {
+    w.ROAD: (0.125, 0.125, 0.13), w.SIDEWALK: (0.27, 0.255, 0.24), w.TERRAIN: (0.115, 0.15, 0.045), w.GROUND: (0.27, 0.24, 0.19),
+}  # fmt: skip
+_KERB, _MARK, _RAIL = (0.36, 0.355, 0.34), (0.62, 0.61, 0.58), (0.30, 0.30, 0.31)
 
 _GRAPHICS = {
     w.ROAD: (92, 88, 112), w.SIDEWALK: (214, 178, 196), w.TERRAIN: (150, 224, 110), w.GROUND: (226, 206, 150),
@@ -125,8 +122,8 @@ def _markings(street: Street, s: Floats, z: Floats, depth: Floats) -> Floats:
     return np.asarray(mark, np.float32)
 
 
-def photo(street: Street, ground: Plan, x: Floats, z: Floats, lod_metres: Floats) -> Floats:
-    """Linear albedo float32 [h, w, 3]; `lod_metres` is log2 of the metres a sample covers."""
+def photo(street: Street, ground: Plan, x: Floats, z: Floats, lod_metres: Floats) -> list[Floats]:
+    """Linear albedo, three planes float32 [h, w]; `lod_metres` is log2 of the metres a sample covers."""
 
     def detail(tile: int, scale: float = 1.0) -> Floats:
         span = np.float32(TILE_METRES[tile] * scale)
@@ -134,35 +131,45 @@ def photo(street: Street, ground: Plan, x: Floats, z: Floats, lod_metres: Floats
                             lod_metres + np.float32(np.log2(256.0 / span)))  # fmt: skip
 
     ids = ground.class_id
-    table = np.zeros((256, 3), np.float32)
-    table[w.ROAD], table[w.SIDEWALK], table[w.TERRAIN], table[w.GROUND] = _ASPHALT, _PAVEMENT, _GRASS, _BARE
-    albedo = np.take(table, ids, axis=0)
     blotches, grain = detail(BLOTCHES), detail(ASPHALT)
-    road = ids == w.ROAD
+    road, grass = ids == w.ROAD, ids == w.TERRAIN
     fine = np.where(ids == w.SIDEWALK, detail(PAVING), np.where(road, grain, detail(GRASS)))
     wheel = np.mod(ground.s + np.float32(street.lane_width / 2 * (street.lanes % 2)), np.float32(street.lane_width))
     wheel = np.abs(np.abs(wheel - np.float32(street.lane_width / 2)) - np.float32(0.75))
-    tracks = np.where(road, 0.13 * np.clip(1 - wheel * 2.2, 0, 1) - 0.05, np.float32(0))
-    factor = (1 + 1.5 * fine) * (1 + 1.1 * blotches) * (1 - tracks)
-    factor = np.where(road, factor * (1 + 0.9 * detail(PATCHES)), factor)
-    factor = np.where(ids == w.TERRAIN, factor * (1 + 1.2 * detail(BLOTCHES, 0.21)), factor)
-    albedo *= np.clip(factor, 0.15, 2.5)[..., None]
-    kerb = ground.kerb[..., None]
-    albedo = np.where(kerb, _KERB * (1 + 1.2 * grain)[..., None], albedo)
+    factor = (1 + 1.6 * fine) * (1 + 1.2 * blotches)
+    worn_lanes = factor * (1.05 - 0.13 * np.clip(1 - wheel * 2.2, 0, 1)) * (1 + 1.1 * detail(PATCHES))
+    factor = np.where(road, worn_lanes, factor)
+    factor = np.where(grass, factor * (1 + 1.3 * detail(BLOTCHES, 0.21)), factor)
     outside = np.where(ground.s > 0, ground.s - np.float32(street.road_half[1]), -ground.s - np.float32(street.road_half[0]))
-    gutter = np.clip(1 - np.abs(outside + 0.12) / 0.14, 0, 1) * road
-    albedo *= (1 - 0.45 * gutter)[..., None]
-    worn = ground.mark * np.clip(1 - street.wear * (0.5 + 3.0 * np.maximum(blotches + grain * 1.2, -0.2)), 0.12, 1)
-    albedo += worn[..., None] * (_MARK - albedo)
-    return np.asarray(np.where(ground.rail[..., None], _RAIL, albedo), np.float32)
+    factor *= 1 - 0.45 * np.clip(1 - np.abs(outside + 0.12) / 0.14, 0, 1) * road  # dirt in the gutter
+    factor = np.where(ground.kerb, 1 + 1.2 * grain, np.clip(factor, 0.15, 2.5)).astype(np.float32)
+    fresh = 1 - ground.mark * np.clip(1 - street.wear * (0.5 + 3.0 * np.maximum(blotches + grain * 1.2, -0.2)), 0.12, 1)
+    planes = []
+    for channel in range(3):
+        table = np.zeros(256, np.float32)
+        for class_id, colour in _ALBEDO.items():
+            table[class_id] = colour[channel]
+        plane = np.take(table, ids)
+        plane[ground.kerb] = _KERB[channel]
+        plane *= factor
+        plane -= _MARK[channel]
+        plane *= fresh
+        plane += _MARK[channel]
+        plane[ground.rail] = _RAIL[channel]
+        planes.append(np.asarray(plane, np.float32))
+    return planes
 
 
-def graphics(ground: Plan) -> Floats:
-    """sRGB float32 [h, w, 3] of the flat rendering, 0..255."""
-    table = np.zeros((256, 3), np.float32)
-    for class_id, colour in _GRAPHICS.items():
-        table[class_id] = colour
-    picture = np.take(table, ground.class_id, axis=0)
-    picture = np.where(ground.kerb[..., None], np.array(_GRAPHICS_KERB, np.float32), picture)
-    picture += ground.mark[..., None] * (np.array(_GRAPHICS_MARK, np.float32) - picture)
-    return np.asarray(np.where(ground.rail[..., None], np.array(_GRAPHICS_RAIL, np.float32), picture), np.float32)
+def graphics(ground: Plan) -> list[Floats]:
+    """sRGB 0..255 of the flat rendering, three planes float32 [h, w]."""
+    planes = []
+    for channel in range(3):
+        table = np.zeros(256, np.float32)
+        for class_id, colour in _GRAPHICS.items():
+            table[class_id] = colour[channel]
+        plane = np.take(table, ground.class_id)
+        plane[ground.kerb] = _GRAPHICS_KERB[channel]
+        plane += ground.mark * (np.float32(_GRAPHICS_MARK[channel]) - plane)
+        plane[ground.rail] = _GRAPHICS_RAIL[channel]
+        planes.append(plane)
+    return planes

@@ -17,7 +17,7 @@ from .world import EGO_SURFACE, FIRST_SURFACE, GROUND_SURFACE, PROFILE_COUNT, PR
 SAMPLES = 2  # a pixel, along each side
 NEAR_METRES = 0.15
 FAR_METRES = 500.0
-FOCAL = 0.98  # focal length over the geometric mean of the sides
+FOCAL = 1.06  # focal length over the geometric mean of the sides
 REACH_METRES = 60.0  # the drive eases out so that it never leaves the street
 SWING_RATE = 0.55  # radians a frame of a walking leg
 
@@ -156,12 +156,13 @@ def _place(backward: Floats, px: Floats, py: Floats, inverse: Floats) -> tuple[F
     return u, v, (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
 
 
-def _solid(levels: list[Bools], level: int, u: Floats, v: Floats) -> Bools:
+def _cut(wins: Bools, levels: list[Bools], level: int, u: Floats, v: Floats) -> None:
+    """Take the samples out of `wins` that lie on a transparent part of a mask."""
     mask = levels[min(level, len(levels) - 1)]
     h, w = mask.shape
-    column = np.clip(u * w, 0, w - 1).astype(np.int32)
-    row = np.clip((1 - v) * h, 0, h - 1).astype(np.int32)
-    return mask[row, column]
+    column = (u[wins] * w).astype(np.int32)
+    row = ((1 - v[wins]) * h).astype(np.int32)
+    wins[wins] = mask[np.minimum(row, h - 1), np.minimum(column, w - 1)]
 
 
 def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: bool = True) -> Buffer:
@@ -196,7 +197,7 @@ def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: b
         determinant = np.einsum("ni,ni->n", forward[FIRST_SURFACE:, :, 0], np.cross(forward[FIRST_SURFACE:, :, 1], forward[FIRST_SURFACE:, :, 2]))
         shows = (boxes[:, 1] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 2]) & (world.surfaces.two_sided | (determinant < 0))
         finest = nearest * world.surfaces.pixels_per_metre / (eye.focal * SAMPLES)
-        levels = np.clip(np.floor(np.log2(np.maximum(finest, 1e-6)) + 0.5), 0, 8).astype(np.int32)
+        levels = np.clip(np.floor(np.log2(np.maximum(finest, 1e-6)) + 1.5), 0, 8).astype(np.int32)
         for k in sorted(np.flatnonzero(shows).tolist(), key=lambda k: (nearest[k], k)):
             x0, x1, y0, y1 = boxes[k].tolist()
             window = (slice(y0, y1), slice(x0, x1))
@@ -209,8 +210,7 @@ def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: b
             wins &= inside
             mask = world.masks[world.surfaces.texture[k]]
             if mask is not None:
-                uu_safe, vv_safe = np.nan_to_num(uu), np.nan_to_num(vv)
-                wins &= _solid(mask, int(levels[k]), np.clip(uu_safe, 0, 1), np.clip(vv_safe, 0, 1))
+                _cut(wins, mask, int(levels[k]), uu, vv)
             np.copyto(depth[window], c, where=wins)
             np.copyto(surface[window], np.int32(k + FIRST_SURFACE), where=wins)
             np.copyto(u[window], uu, where=wins)
@@ -267,7 +267,7 @@ def _shadows(
                 continue
             mask = masks[k]
             if mask is not None:
-                inside &= _solid(mask, 1, np.clip(np.nan_to_num(uu), 0, 1), np.clip(np.nan_to_num(vv), 0, 1))
+                _cut(inside, mask, 2, uu, vv)
             np.copyto(decals[window], np.float32(1), where=inside)
 
 

@@ -116,7 +116,7 @@ class Layout:
         self.builder = Builder()
         self.sun_side = 1.0 if self.light.sun[0] > 0 else -1.0
         self.skyline = np.zeros((2, PROFILE_COUNT), np.float32)
-        base = {"downtown": (0.0, 0.4), "avenue": (0.0, 2.0), "residential": (3.0, 6.5), "outskirts": (2.5, 8.0)}[self.kind]
+        base = {"downtown": (0.0, 0.3), "avenue": (0.0, 1.2), "residential": (2.2, 5.0), "outskirts": (2.2, 6.5)}[self.kind]
         self.setback = (float(plan.uniform(*base)), float(plan.uniform(*base)))
         self.facade = tuple(self.street.walk[k] + self.setback[k] for k in range(2))
         greens: tuple[Colour, ...] = ((70, 98, 44), (84, 106, 48), (58, 86, 46), (120, 110, 46), (150, 104, 44))
@@ -180,8 +180,8 @@ class Layout:
     def row(self, side: int) -> None:
         """One side of the street: houses, gardens, parks, walls."""
         rng, sign = self.houses, (1 if side else -1)
-        house = {"downtown": 0.94, "avenue": 0.82, "residential": 0.74, "outskirts": 0.42}[self.kind]
-        tall = {"downtown": (11, 26), "avenue": (10, 22), "residential": (5.2, 9.5), "outskirts": (5, 14)}[self.kind]
+        house = {"downtown": 0.95, "avenue": 0.86, "residential": 0.82, "outskirts": 0.52}[self.kind]
+        tall = {"downtown": (13, 27), "avenue": (12, 24), "residential": (6.0, 10.5), "outskirts": (6, 15)}[self.kind]
         z = float(rng.uniform(-16, -8))
         typical = float(rng.uniform(*tall))
         while z < STREET_METRES:
@@ -341,7 +341,7 @@ class Layout:
             yaw=float(rng.normal(0, 0.05)),
             yaw_rate=float(rng.normal(0, 0.02)),
             speed=float(rng.uniform(0.25, 0.75)) if rng.random() > 0.1 else 0.0,
-            horizon=float(rng.uniform(0.46, 0.54)),
+            horizon=float(rng.uniform(0.44, 0.52)),
             bonnet=float(rng.uniform(0.05, 0.10)) if rng.random() < 0.4 else 0.0,
         )
 

@@ -204,7 +204,10 @@ class Builder:
 
 
 def _levels(mask: Bytes) -> list[Bools]:
-    levels = [mask > 127]
+    h, w = mask.shape
+    # Edges of cut-outs are smooth curves seen close by, not steps of the canvas.
+    fine = cv2.resize(mask, (w * 3, h * 3), interpolation=cv2.INTER_CUBIC)
+    levels = [fine > 127, mask > 127]
     for _ in range(MASK_LEVELS - 1):
         h, w = mask.shape
         if min(h, w) < 4:
