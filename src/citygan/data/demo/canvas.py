@@ -55,6 +55,7 @@ class Canvas:
         cv2.rectangle(self.photo, (0, 0), (w, h), (*base.photo, base.detail), -1)
         cv2.rectangle(self.graphics, (0, 0), (w, h), base.graphics, -1)
         self.mask: Bytes | None = np.zeros((h, w), np.uint8) if cut else None
+        self.fine_mask: Bytes | None = None  # a sharper mask for close views, any whole multiple of the size
 
     def _point(self, x: float, y: float) -> tuple[int, int]:
         return (

@@ -201,12 +201,13 @@ def gable(rng: np.random.Generator, wall: Paint, width: float, height: float, ri
     canvas = Canvas(width, height + rise, 10.0, wall.times(0.95), cut=rise > 0)
     if rise > 0:
         canvas.poly([(0, 0), (width, 0), (width, height), (width / 2, height + rise), (0, height)], wall.times(0.95))
-    if rng.random() < 0.6:
-        for y in np.arange(4.2, height - 1.5, 3.1):
-            for x in np.arange(width * 0.2, width - 1.2, 3.6):
-                if rng.random() < 0.6:
+    if rng.random() < 0.8:
+        for y in np.arange(1.2, height - 1.5, 3.1):
+            for x in np.arange(width * 0.14, width - 1.2, 2.9):
+                if rng.random() < 0.72:
                     canvas.rect(x, float(y), x + 1.0, float(y) + 1.3, _FRAME)
                     canvas.rect(x + 0.1, float(y) + 0.1, x + 0.9, float(y) + 1.15, _GLASS)
+                    canvas.rect(x - 0.05, float(y) - 0.12, x + 1.05, float(y), wall.times(0.66))
     canvas.grime(rng, 0.055, 2.0)
     return canvas
 

@@ -61,13 +61,13 @@ def light_of_day(rng: Generator) -> Light:
 def _street(rng: Generator, kind: str) -> Street:
     lanes = int(rng.choice((1, 2, 3, 4), p={"downtown": (0.22, 0.56, 0.14, 0.08), "avenue": (0.0, 0.50, 0.2, 0.3),
                                             "residential": (0.25, 0.75, 0.0, 0.0), "outskirts": (0.0, 0.68, 0.16, 0.16)}[kind]))  # fmt: skip
-    lane_width = float(rng.uniform(2.75, 3.25)) + (0.6 if lanes == 1 else 0.0)
-    chance = {"downtown": 0.6, "avenue": 0.6, "residential": 0.6, "outskirts": 0.2}[kind]
+    lane_width = float(rng.uniform(2.6, 3.1)) + (0.6 if lanes == 1 else 0.0)
+    chance = {"downtown": 0.5, "avenue": 0.5, "residential": 0.55, "outskirts": 0.15}[kind]
     parking = (bool(rng.random() < chance), bool(rng.random() < chance))
     half = tuple(lanes * lane_width / 2 + (2.1 if parking[k] else 0.3) for k in range(2))
     verge = tuple(float(rng.uniform(1.0, 2.2)) if rng.random() < {"downtown": 0.08, "avenue": 0.5, "residential": 0.3, "outskirts": 0.6}[kind] else 0.0
                   for _ in range(2))  # fmt: skip
-    walk = tuple(half[k] + verge[k] + float(rng.uniform(2.0, 4.4 if kind in ("downtown", "avenue") else 2.8)) for k in range(2))
+    walk = tuple(half[k] + verge[k] + float(rng.uniform(2.4, 5.0 if kind in ("downtown", "avenue") else 3.2)) for k in range(2))
     crossing = float(rng.uniform(15, 48)) if rng.random() < 0.55 else None
     crossing_half = float(rng.uniform(3.2, 5.5))
     zebra = None
@@ -132,6 +132,19 @@ class Layout:
         r, g, b = (float(np.clip(c * shade + self.green.normal(0, 4), 8, 220)) for c in self.leaf)
         return (r, g, b)
 
+    def railing(self) -> None:
+        """A railing or guard rail between carriageway and pavement, in some streets."""
+        rng = self.green
+        for side in (0, 1):
+            if rng.random() < {"downtown": 0.2, "avenue": 0.25, "residential": 0.12, "outskirts": 0.5}[self.kind]:
+                z0 = float(rng.uniform(4, 14))
+                z1 = z0 + float(rng.uniform(8, 30))
+                if self.street.crossing is not None:
+                    z1 = min(z1, self.street.crossing - self.street.crossing_half - 4.0)
+                if self.street.zebra is not None:
+                    z1 = min(z1, self.street.zebra - 0.5)
+                self.border(side, (1 if side else -1) * (self.street.road_half[side] + 0.3), z0, z1, "fence")
+
     def _heading(self, side: int) -> float:
         return np.pi / 2 if side else -np.pi / 2
 
@@ -181,7 +194,7 @@ class Layout:
         """One side of the street: houses, gardens, parks, walls."""
         rng, sign = self.houses, (1 if side else -1)
         house = {"downtown": 0.95, "avenue": 0.86, "residential": 0.82, "outskirts": 0.52}[self.kind]
-        tall = {"downtown": (13, 27), "avenue": (12, 24), "residential": (6.0, 10.5), "outskirts": (6, 15)}[self.kind]
+        tall = {"downtown": (15, 30), "avenue": (13, 27), "residential": (6.5, 11.5), "outskirts": (7, 17)}[self.kind]
         z = float(rng.uniform(-16, -8))
         typical = float(rng.uniform(*tall))
         while z < STREET_METRES:
@@ -195,7 +208,7 @@ class Layout:
                     z = self.street.crossing + self.street.crossing_half + 3.0
                     continue
             if rng.random() < house:
-                height = float(np.clip(typical * np.exp(rng.normal(0, 0.22)), 4.8, 30))
+                height = float(np.clip(typical * np.exp(rng.normal(0, 0.22)), 4.8, 34))
                 depth = float(rng.uniform(8, 14))
                 shops = self.setback[side] < 1.5 and rng.random() < 0.65
                 self.building(sign * self.facade[side], z + width / 2, self._heading(side), width, height, depth, shops=shops)
@@ -213,8 +226,8 @@ class Layout:
         """What closes a front garden: fence, wall, hedge or nothing; and what grows there."""
         sign = 1 if side else -1
         s = sign * (self.street.walk[side] + 0.15)
-        self.border(side, s, z0, z1, self.green.choice(("fence", "wall", "hedge", "none"), p=(0.34, 0.2, 0.28, 0.18)))
-        if self.green.random() < 0.55:
+        self.border(side, s, z0, z1, self.green.choice(("fence", "wall", "hedge", "none"), p=(0.36, 0.27, 0.24, 0.13)))
+        if self.green.random() < 0.42:
             tree = self.trees[int(self.green.integers(5))]
             self.plant(tree, sign * (self.street.walk[side] + self.setback[side] * 0.6), float(self.green.uniform(z0, z1)))
 
@@ -298,7 +311,7 @@ class Layout:
     def avenue_trees(self) -> None:
         """Trees along the kerb and on the median."""
         rng = self.green
-        chance = {"downtown": 0.3, "avenue": 0.85, "residential": 0.45, "outskirts": 0.6}[self.kind]
+        chance = {"downtown": 0.2, "avenue": 0.62, "residential": 0.32, "outskirts": 0.5}[self.kind]
         for side in (0, 1):
             if rng.random() > chance:
                 continue
@@ -319,6 +332,7 @@ class Layout:
             self.row(side)
         self.backdrop()
         self.avenue_trees()
+        self.railing()
         eye = self._eye()
         traffic.furnish(self.builder, self.small, self.street, self.kind)
         traffic.populate(self.builder, self.movers, self.street, self.kind, eye, self.light.daylight, self.sun_side)
@@ -338,10 +352,10 @@ class Layout:
             lateral=lateral + float(rng.normal(0, 0.15)),
             height=float(rng.uniform(1.25, 1.75)),
             pitch=float(rng.normal(0, 0.012)),
-            yaw=float(rng.normal(0, 0.05)),
+            yaw=float(rng.normal(0.01, 0.10)),
             yaw_rate=float(rng.normal(0, 0.02)),
             speed=float(rng.uniform(0.25, 0.75)) if rng.random() > 0.1 else 0.0,
-            horizon=float(rng.uniform(0.44, 0.52)),
+            horizon=float(rng.uniform(0.46, 0.55)),
             bonnet=float(rng.uniform(0.05, 0.10)) if rng.random() < 0.4 else 0.0,
         )
 

@@ -107,8 +107,9 @@ def _sky(shading: Shading, ray: tuple[Floats, Floats, Floats], rows: int, seed: 
     u, v = x / length / flat * np.float32(0.16) + shift[0], z / length / flat * np.float32(0.16) + shift[1]
     big = sample_tiles(BLOTCHES, u, v, np.zeros_like(u))
     small = sample_tiles(BLOTCHES, u * np.float32(3.1) + np.float32(0.37), v * np.float32(3.1), np.ones_like(u))
-    density = np.clip((big * 2.2 + small * 0.9 + np.float32(light.clouds * 1.5 - 0.62)) * 1.8, 0, 1)
-    shade = 1.0 - 0.42 * np.clip(density - 0.25 + small, 0, 1)
+    tiny = sample_tiles(BLOTCHES, u * np.float32(9.7), v * np.float32(9.7) + np.float32(0.61), np.full_like(u, 2))
+    density = np.clip((big * 2.2 + small * 1.0 + tiny * 0.7 + np.float32(light.clouds * 1.5 - 0.62)) * 1.8, 0, 1)
+    shade = 1.0 - 0.42 * np.clip(density - 0.25 + small + 0.5 * tiny, 0, 1)
     cover = density * np.clip(elevation * 9, 0.15, 1)
     planes = []
     for channel in range(3):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .canvas import Canvas, Paint, shifted
-from .texture import soft_noise
+from .texture import noise_crop, soft_noise
 from .types import Colour
 
 PERSON_SIZE = (0.9, 1.85)  # metres
@@ -208,7 +208,7 @@ def tree(rng: np.random.Generator, height: float, leaf: Colour, sun_side: float,
     """A tree on its trunk: clusters of leaves around boughs, lit from the sun's side, ragged at the rim."""
     width = height * float(rng.uniform(0.62, 0.85))
     ppm = 150 / height
-    trunk_paint = Paint(shifted(rng, (84, 70, 56), 8), (150, 100, 80), 150)
+    trunk_paint = Paint(shifted(rng, (84, 70, 56), 8), (150, 100, 80), 50)
     paint = Paint(leaf, (90, 214, 90), 255)
     canvas = Canvas(width, height, ppm, paint, cut=True)
     x = width / 2
@@ -232,20 +232,21 @@ def tree(rng: np.random.Generator, height: float, leaf: Colour, sun_side: float,
             a, b = a * 0.7, b * 0.7
         cx, cy = x + a * width * 0.36, middle + b * half * 0.8
         r = float(rng.uniform(0.13, 0.2)) * width
-        light = 0.72 + 0.22 * (b * 0.8 + a * sun_side * 0.8) + float(rng.normal(0, 0.09))
-        canvas.ellipse(cx, cy - r * 0.12, r, r * 0.85, paint.times(light * 0.72))
+        light = 0.90 + 0.26 * (b * 0.8 + a * sun_side * 0.8) + float(rng.normal(0, 0.09))
+        canvas.ellipse(cx, cy - r * 0.12, r, r * 0.85, paint.times(light * 0.66))
         canvas.ellipse(cx + sun_side * r * 0.15, cy + r * 0.12, r * 0.78, r * 0.62, paint.times(light))
         cv2.ellipse(crown, (int(cx * canvas.sx), int(h - cy * canvas.sy)), (int(r * canvas.sx), int(r * canvas.sy * 0.9)), 0, 0, 360, 255, -1)
-    ragged = soft_noise(rng, h, w, 6) + 0.7 * soft_noise(rng, h, w, 3)
-    near_rim = cv2.blur(crown, (13, 13))
-    solid = near_rim.astype(np.float32) / 255 + 0.28 * ragged > 0.55 + 0.5 * bare
-    canvas.mask[:] = np.where(crown > 0, np.where(solid, 255, 0), canvas.mask)
     trunk_only = Canvas(width, height, ppm, paint, cut=True)
     trunk_only.line([(x, 0), (x, middle)], trunk, trunk_paint)
     assert trunk_only.mask is not None
-    canvas.mask[:] = np.maximum(canvas.mask, trunk_only.mask)
-    mottled = soft_noise(rng, h, w, 4)
-    canvas.photo[..., :3] = np.clip(canvas.photo[..., :3] * (1 + 0.14 * mottled)[..., None], 0, 255)
+    big = (w * 3, h * 3)
+    soft = cv2.resize(cv2.blur(crown, (11, 11)), big, interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    ragged = 0.20 * noise_crop(rng, h * 3, w * 3, 30.0) + 0.24 * noise_crop(rng, h * 3, w * 3, 9.0)
+    leaves = np.asarray(soft * np.float32(1 / 255) + ragged > 0.5 + 0.5 * bare, np.uint8) * np.uint8(255)
+    leaves[soft < 12] = 0
+    canvas.fine_mask = np.maximum(leaves, cv2.resize(trunk_only.mask, big, interpolation=cv2.INTER_LINEAR))
+    canvas.mask[:] = cv2.resize(canvas.fine_mask, (w, h), interpolation=cv2.INTER_AREA)
+    canvas.grime(rng, 0.16, 4.0 / ppm)
     return canvas
 
 
@@ -259,7 +260,7 @@ def bush(rng: np.random.Generator, width: float, height: float, leaf: Colour, *,
     top = top + 0.04 * rng.standard_normal(w, dtype=np.float32)
     rows = 1 - (np.arange(h, dtype=np.float32) + 0.5) / h
     canvas.mask[:] = np.where(rows[:, None] < top[None, :], 255, 0)
-    canvas.shade_rows(0.45, 1.12, 0.7)
+    canvas.shade_rows(0.5, 1.25, 0.7)
     canvas.grime(rng, 0.16, 0.35)
     return canvas
 

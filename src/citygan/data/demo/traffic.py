@@ -128,7 +128,7 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
         toward = s < 0 or rng.random() < 0.3
         z = float(rng.uniform(24, 55))
         put_long("train", w.TRAIN, s, z, np.pi if toward else 0.0, (0.0, -0.35 if toward else max(0.45, eye.speed)))
-    for what, class_id, chance in (("bus", w.BUS, 0.30), ("truck", w.TRUCK, 0.36)):
+    for what, class_id, chance in (("bus", w.BUS, 0.28), ("truck", w.TRUCK, 0.42)):
         if rng.random() < chance:
             if rng.random() < 0.35 and any(street.parking):
                 side = 1 if street.parking[1] and (rng.random() < 0.6 or not street.parking[0]) else 0
@@ -136,13 +136,13 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
                 put_long(what, class_id, s, float(rng.uniform(15, 40)), 0.0 if side else np.pi, (0, 0))
             else:
                 s, same = travelling(0.5)
-                z = float(rng.uniform(16, 48))
+                z = float(rng.uniform(14, 42))
                 put_long(what, class_id, s, z, 0.0 if same else np.pi, (0, max(0.4, eye.speed) if same else -0.45))
     for side in (0, 1):  # parked cars
         if not street.parking[side]:
             continue
         s = (1 if side else -1) * (street.road_half[side] - 1.05)
-        full = float(rng.uniform(0.35, 0.95))
+        full = float(rng.uniform(0.55, 1.0))
         z = float(rng.uniform(-4, 5))
         while z < 95:
             gap = street.crossing is not None and abs(z - street.crossing) < street.crossing_half + 6
@@ -155,9 +155,9 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
             elif rng.random() < 0.16 and not gap and not at_zebra and free(s, z - 1.2, z + 1.2):
                 _two_wheeler(builder, rng, s, z, side, rng.random() < 0.6)
             z += float(rng.uniform(5.2, 6.4))
-    for _ in range(int(rng.poisson(3.2 * density))):  # moving cars
+    for _ in range(int(rng.poisson(4.6 * density))):  # moving cars
         s, same = travelling(0.6)
-        z = float(rng.uniform(9, 70))
+        z = 8 + 62 * float(rng.random()) ** 1.3
         if same and s in own_lane:
             z = max(z, 11.0)
         if free(s, z - 5, z + 5):
@@ -187,7 +187,7 @@ def _two_wheeler(builder: Builder, rng: Generator, s: float, z: float, side: int
 
 def _riders(builder: Builder, rng: Generator, street: Street, eye: Eye, sun_side: float) -> None:
     """Cyclists and motorcyclists under way, and parked two-wheelers on the pavement."""
-    for motor, mean in ((False, 0.75), (True, 0.36)):
+    for motor, mean in ((False, 0.8), (True, 0.42)):
         class_id = w.MOTORCYCLE if motor else w.BICYCLE
         make = things.motorcycle if motor else things.bicycle
         for _ in range(int(rng.poisson(mean))):
@@ -216,13 +216,13 @@ def _riders(builder: Builder, rng: Generator, street: Street, eye: Eye, sun_side
 
 
 def _people(builder: Builder, rng: Generator, street: Street, kind: str, eye: Eye, sun_side: float) -> None:
-    mean = {"downtown": 8.0, "avenue": 6.0, "residential": 3.0, "outskirts": 2.0}[kind]
+    mean = {"downtown": 11.0, "avenue": 8.5, "residential": 4.5, "outskirts": 3.5}[kind]
     crowd = [_wardrobe(rng, sun_side) for _ in range(6)]
     for _ in range(int(rng.poisson(mean))):
         side = int(rng.integers(2))
         sign = 1 if side else -1
         inner, outer = street.road_half[side] + street.verge[side] + 0.5, street.walk[side] - 0.4
-        z = 5 + 38 * float(rng.random()) ** 1.4
+        z = 4.2 + 38 * float(rng.random()) ** 1.6
         rate = 0.07 * float(rng.choice((-1, 1))) if rng.random() < 0.8 else 0.0
         person(builder, rng, crowd, sign * float(rng.uniform(inner, max(inner + 0.1, outer))), z, (0.0, rate))
     if street.zebra is not None:

@@ -199,14 +199,14 @@ class Builder:
         )
         objects = Objects(places[:, :3], places[:, 3:5], places[:, 5] > 0, np.array(self._footprints, np.float64))
         atlas = pack([canvas.photo for canvas in self.canvases], [canvas.graphics for canvas in self.canvases])
-        masks = [None if canvas.mask is None else _levels(canvas.mask) for canvas in self.canvases]
+        masks = [None if canvas.mask is None else _levels(canvas.mask, canvas.fine_mask) for canvas in self.canvases]
         return World(street, light, eye, objects, surfaces, atlas, masks, skyline, facade)
 
 
-def _levels(mask: Bytes) -> list[Bools]:
+def _levels(mask: Bytes, fine: Bytes | None) -> list[Bools]:
     h, w = mask.shape
-    # Edges of cut-outs are smooth curves seen close by, not steps of the canvas.
-    fine = cv2.resize(mask, (w * 3, h * 3), interpolation=cv2.INTER_CUBIC)
+    if fine is None:  # edges of cut-outs are smooth curves seen close by, not steps of the canvas
+        fine = np.asarray(cv2.resize(mask, (w * 3, h * 3), interpolation=cv2.INTER_CUBIC), np.uint8)
     levels = [fine > 127, mask > 127]
     for _ in range(MASK_LEVELS - 1):
         h, w = mask.shape
