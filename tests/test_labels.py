@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19, TABLES, VOID, ClassTable, table
+from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19, TABLES, VOID, ClassTable, table_named
 from citygan.errors import UsageError
 
 
@@ -59,7 +59,7 @@ def test_a_users_table(tmp_path: Path) -> None:
         "- {id: 0, name: wall, colour: [1, 2, 3], train_id: 0}\n"
         "- {id: 7, name: 'no', colour: '#ff0010', train_id: 255, category: void}\n"
     )
-    t = table(str(path))
+    t = table_named(str(path))
     assert t.name == "mine" and t.num_train == 1 and t.palette[7].tolist() == [255, 0, 16] and t.by_id(7).name == "no"
 
 
@@ -83,7 +83,7 @@ def test_a_wrong_table_is_refused_with_all_reasons(tmp_path: Path, text: str, wo
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
-        table(str(path))
+        table_named(str(path))
     for word in words:
         assert word in str(caught.value)
     assert "mine.yaml" in str(caught.value)
@@ -91,4 +91,4 @@ def test_a_wrong_table_is_refused_with_all_reasons(tmp_path: Path, text: str, wo
 
 def test_an_unknown_table_lists_the_names() -> None:
     with pytest.raises(UsageError, match="camvid11, camvid32"):
-        table("kitti")
+        table_named("kitti")

@@ -244,25 +244,42 @@ def encode_png(array: npt.NDArray[Any], *, palette: npt.NDArray[np.uint8] | None
     """A PNG file's bytes; the same for the same array.
 
     Args:
-        array: uint8 [H, W, 3] RGB; uint8 or uint16 [H, W] grey or ids.
+        array: uint8 [H, W, 3] RGB; uint8 or uint16 [H, W] or [H, W, 1] grey or ids.
         palette: uint8 [K, 3]: the colours in which ids (uint8 [H, W]) are shown; the ids stay what they are.
 
     Raises:
         ValueError: Another shape or type.
     """
-    if array.ndim == 2 and array.dtype == np.uint8:
-        image = Image.fromarray(np.ascontiguousarray(array))
-        if palette is not None:
-            image.putpalette(np.ascontiguousarray(palette, np.uint8).tobytes())
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        return file.getvalue()
-    if palette is not None or array.dtype not in (np.uint8, np.uint16) or array.shape[2:] not in ((), (3,)):
-        raise ValueError(f"no picture: {array.dtype} {array.shape}")
-    pixels = array if array.ndim == 2 else array[..., ::-1]
-    done, data = cv2.imencode(".png", np.ascontiguousarray(pixels))
+    if palette is None:
+        return encode_picture(array, ".png")
+    if array.ndim != 2 or array.dtype != np.uint8:
+        raise ValueError(f"no map of ids: {array.dtype} {array.shape}")
+    image = Image.fromarray(np.ascontiguousarray(array))
+    image.putpalette(np.ascontiguousarray(palette, np.uint8).tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def encode_picture(array: npt.NDArray[Any], suffix: str) -> bytes:
+    """A picture file's bytes, by the suffix it is going to have; JPEGs with quality 95.
+
+    Args:
+        array: uint8 [H, W, 3] RGB; uint8 [H, W] or [H, W, 1] grey; uint16 in PNGs.
+        suffix: One of `SUFFIXES`.
+
+    Raises:
+        ValueError: Another shape, type or suffix.
+    """
+    suffix = suffix.lower()
+    types = (np.uint8, np.uint16) if suffix == ".png" else (np.uint8,)
+    if suffix not in SUFFIXES or array.dtype not in types or array.shape[2:] not in ((), (1,), (3,)):
+        raise ValueError(f"no {suffix} picture: {array.dtype} {array.shape}")
+    pixels = array[..., ::-1] if array.shape[2:] == (3,) else array
+    options = [cv2.IMWRITE_JPEG_QUALITY, 95] if suffix in (".jpg", ".jpeg") else []
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(pixels), options)
     if not done:
-        raise ValueError(f"not encoded: {array.dtype} {array.shape}")
+        raise ValueError(f"not encoded: {suffix} {array.dtype} {array.shape}")
     return data.tobytes()
 
 
@@ -393,13 +410,3 @@ def _colour_error(problem: UnknownValues, where: PathLike, table: ClassTable) ->
         where=os.fspath(where),
         hint=table.likely_cause_of_colours(problem.counts),
     )
-
-
-def encode_picture(array: UInt8, suffix: str) -> bytes:
-    """A picture file's bytes, PNG or JPEG (quality 95) as the suffix says; uint8 [H, W, 3], [H, W, 1] or [H, W]."""
-    array = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    if suffix.lower() == ".png":
-        return encode_png(array)
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(array)).save(file, "JPEG", quality=95)
-    return file.getvalue()

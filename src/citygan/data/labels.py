@@ -237,7 +237,7 @@ def _parse_colour(value: Any) -> Colour | None:
     return None
 
 
-def table(name: str) -> ClassTable:
+def table_named(name: str) -> ClassTable:
     """The table of `--classes`: a built-in name, or the path of a YAML list of ``{id, name, colour, train_id}``.
 
     Raises:
