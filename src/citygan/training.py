@@ -77,7 +77,7 @@ def build(settings: Settings, data: PreparedSet) -> Built:
             where=data.path,
             hint=f"Prepare them with --size {max(1, round(width / step)) * step}x{max(1, round(height / step)) * step}",
         )
-    networks = {
+    networks: dict[str, dict[str, Any]] = {
         "generator": {
             "name": settings.generator.name,
             "arguments": {

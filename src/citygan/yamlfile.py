@@ -102,7 +102,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[Any, Lines]:
 def _check_events(text: str, where: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise UsageError("anchors and aliases are not taken", where=f"{where}:{line}", hint="Write the value out")
         tag = getattr(event, "tag", None)
