@@ -161,6 +161,8 @@ _TILE_LEFT = np.array([sum((TILE_PX >> k) + 2 * TILE_PAD for k in range(level)) 
 
 def sample_tiles(index: Ints | int, u: Floats, v: Floats, lod: Floats) -> Floats:
     """float32 detail in -1..1 of material tile `index` at (u, v), in tiles; `lod` is log2 of level-0 texels a sample."""
+    if u.size == 0:  # remap takes no empty maps
+        return np.zeros(u.shape, np.float32)
     level = np.clip(lod + 0.5, 0, TILE_LEVELS - 1).astype(np.int32)
     size = _TILE_SIZE[level]
     x = (u - np.floor(u)) * size + (_TILE_LEFT[level] + np.float32(TILE_PAD - 0.5))
