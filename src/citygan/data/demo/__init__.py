@@ -1,7 +1,7 @@
 """The demo city: streets rendered by code, with label and instance maps, a photo, a graphics rendering, exact flow.
 
-`render(seed, scene)` is a function of its arguments alone: the same bytes in any process or thread, whatever was rendered
-before. Labels are Cityscapes' raw ids. Nothing is read from disk.
+`render(seed, scene)` is a function of its arguments alone: the same bytes in any process or thread, whatever was
+rendered before. Labels are Cityscapes' raw ids. Nothing is read from disk.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Frame:
         label: uint8 [H, W], Cityscapes' raw ids.
         instance: uint16 [H, W]: id * 1000 + k for the thing classes (24-28, 31-33), the id elsewhere.
         flow: float32 [H, W, 2], pixels (x, y) from this frame to the next; None for the last frame.
-        occlusion: uint8 [H, W], 1 = no correspondence in the next frame (hidden there, or outside); None for the last frame.
+        occlusion: uint8 [H, W], 1 = no correspondence in the next frame (hidden there, or outside); None for the last.
     """
 
     photo: NDArray[np.uint8] | None
@@ -52,8 +52,8 @@ def render(
     Args:
         seed: The city, 0 or more.
         scene: The street in it, 0 or more.
-        frames: How many frames; the camera and the traffic move between them. Frame k does not depend on this number, only
-            whether it has flow.
+        frames: How many frames; the camera and the traffic move between them. Frame k does not depend on this number,
+            only whether it has flow.
         size: (width, height) in pixels, any aspect; nothing is stretched.
         photo: Without it the photo is left out, which saves about half of the time.
 
@@ -88,7 +88,9 @@ def _frame(world: World, buffer: Buffer, following: Buffer | None, key: tuple[in
     seed, scene, number = key
     shading = shade.Shading(world, buffer)
     label, instance = shading.labels()
-    picture = shade.photo(shading, _stream(seed, scene, _CLOUDS), _stream(seed, scene, _SENSOR, number)) if photo else None
+    picture = (
+        shade.photo(shading, _stream(seed, scene, _CLOUDS), _stream(seed, scene, _SENSOR, number)) if photo else None
+    )
     graphics = shade.graphics(shading)
     motion: tuple[Any, Any] = (None, None) if following is None else flow(buffer, following)
     return Frame(picture, graphics, label, instance, *motion)

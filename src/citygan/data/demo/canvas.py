@@ -17,7 +17,7 @@ _ONE = 1 << _SHIFT
 
 @dataclass(frozen=True)
 class Paint:
-    """What a spot looks like: sRGB 0..255 in the photo and in the graphics, and how much of the fine tile shows (0..255)."""
+    """sRGB 0..255 of a spot in the photo and in the graphics, and how much of the fine tile shows there (0..255)."""
 
     photo: Colour
     graphics: Colour
@@ -39,11 +39,16 @@ def shifted(rng: np.random.Generator, colour: Colour, spread: float) -> Colour:
     return (r, g, b)
 
 
+def pick(rng: np.random.Generator, colours: tuple[Colour, ...], spread: float = 9.0) -> Colour:
+    """One of some colours, slightly changed."""
+    return shifted(rng, colours[int(rng.integers(len(colours)))], spread)
+
+
 class Canvas:
     """`width` x `height` metres at `ppm` pixels a metre; x to the right, y upwards from the bottom edge.
 
-    With `cut` the surface starts transparent and is solid only where something was painted; the colours around the painted
-    parts are `base`, so that coarse levels keep their hue.
+    With `cut` the surface starts transparent and is solid only where something was painted; around the painted parts
+    the colour is `base`, so that coarse levels keep their hue.
     """
 
     def __init__(self, width: float, height: float, ppm: float, base: Paint, *, cut: bool = False) -> None:

@@ -20,8 +20,14 @@ _WALLS: dict[str, tuple[Colour, ...]] = {
     "old": ((186, 170, 140), (170, 160, 146), (200, 186, 156), (160, 134, 110)),
 }
 _GRAPHICS_WALLS: tuple[Colour, ...] = (
-    (236, 188, 128), (226, 150, 120), (244, 216, 160), (180, 206, 214), (206, 186, 224), (238, 170, 150), (200, 214, 170),
-)  # fmt: skip
+    (236, 188, 128),
+    (226, 150, 120),
+    (244, 216, 160),
+    (180, 206, 214),
+    (206, 186, 224),
+    (238, 170, 150),
+    (200, 214, 170),
+)
 FACADE_TILE = {"brick": BRICK, "plaster": PLASTER, "concrete": CONCRETE, "glass": PLAIN, "old": PLASTER}
 
 _GLASS = Paint((52, 62, 72), (120, 190, 236), 12)
@@ -37,14 +43,18 @@ def wall_paint(rng: np.random.Generator, style: str) -> Paint:
     return Paint(photo, graphics, 150 if style == "brick" else 110)
 
 
-def _pane(rng: np.random.Generator, canvas: Canvas, x0: float, y0: float, x1: float, y1: float, daylight: float) -> None:
+def _pane(
+    rng: np.random.Generator, canvas: Canvas, x0: float, y0: float, x1: float, y1: float, daylight: float
+) -> None:
     """A pane: dark room below, reflected sky above, at times curtains or a lamp."""
     glass = Paint(shifted(rng, _GLASS.photo, 12), _GLASS.graphics, 12)
     canvas.rect(x0, y0, x1, y1, glass)
     kind = rng.random()
     split = y0 + (y1 - y0) * rng.uniform(0.35, 0.75)
     if kind < 0.45:
-        sky = Paint(shifted(rng, (128 + 40 * daylight, 142 + 40 * daylight, 156 + 40 * daylight), 14), (160, 214, 246), 12)
+        sky = Paint(
+            shifted(rng, (128 + 40 * daylight, 142 + 40 * daylight, 156 + 40 * daylight), 14), (160, 214, 246), 12
+        )
         canvas.poly([(x0, split), (x1, split + (x1 - x0) * 0.4), (x1, y1), (x0, y1)], sky)
     elif kind < 0.72:
         cloth = Paint(shifted(rng, (190, 184, 170), 16), (214, 232, 244), 40)
@@ -58,7 +68,13 @@ def _pane(rng: np.random.Generator, canvas: Canvas, x0: float, y0: float, x1: fl
 
 
 def _window_cell(
-    rng: np.random.Generator, wall: Paint, style: str, cell: tuple[float, float], look: dict[str, float], daylight: float, ppm: float
+    rng: np.random.Generator,
+    wall: Paint,
+    style: str,
+    cell: tuple[float, float],
+    look: dict[str, float],
+    daylight: float,
+    ppm: float,
 ) -> Canvas:
     """One bay of one floor, wall included."""
     width, height = cell
@@ -99,7 +115,14 @@ def _balcony(canvas: Canvas, x: float, y: float, width: float) -> None:
     canvas.rect(x, y + 0.95, x + width, y + 1.05, rail)
 
 
-_SHOP_COLOURS: tuple[Colour, ...] = ((150, 40, 36), (36, 70, 120), (44, 92, 62), (190, 140, 40), (60, 58, 60), (206, 200, 188))
+_SHOP_COLOURS: tuple[Colour, ...] = (
+    (150, 40, 36),
+    (36, 70, 120),
+    (44, 92, 62),
+    (190, 140, 40),
+    (60, 58, 60),
+    (206, 200, 188),
+)
 
 
 def _shops(rng: np.random.Generator, canvas: Canvas, height: float, daylight: float) -> None:
@@ -114,7 +137,9 @@ def _shops(rng: np.random.Generator, canvas: Canvas, height: float, daylight: fl
         for _ in range(int(w * 2)):  # goods behind the glass
             gx, gy = rng.uniform(x + 0.15, max(x + 0.2, x + w - 1.6)), rng.uniform(0.5, 1.7)
             goods = shifted(rng, (150, 128, 104), 46)
-            canvas.rect(gx, gy, gx + rng.uniform(0.15, 0.5), gy + rng.uniform(0.15, 0.6), Paint(goods, (160, 200, 220), 20))
+            canvas.rect(
+                gx, gy, gx + rng.uniform(0.15, 0.5), gy + rng.uniform(0.15, 0.6), Paint(goods, (160, 200, 220), 20)
+            )
         canvas.rect(x + 0.1, height - 1.25, x + w - 1.2, height - 0.9, Paint((130, 138, 144), (170, 220, 240), 10))
         canvas.rect(x + w - 1.05, 0.05, x + w - 0.15, 2.2, Paint(shifted(rng, (74, 66, 60), 18), (120, 90, 80), 60))
         canvas.rect(x + w - 0.92, 0.9, x + w - 0.28, 2.05, _GLASS)
@@ -155,7 +180,15 @@ def _ground_floor(rng: np.random.Generator, canvas: Canvas, wall: Paint, height:
 
 
 def facade(
-    rng: np.random.Generator, style: str, wall: Paint, width: float, height: float, *, shops: bool, daylight: float, ppm: float
+    rng: np.random.Generator,
+    style: str,
+    wall: Paint,
+    width: float,
+    height: float,
+    *,
+    shops: bool,
+    daylight: float,
+    ppm: float,
 ) -> Canvas:
     """The street side of a building at `ppm` pixels a metre; `daylight` 0..1 decides about lit windows."""
     canvas = Canvas(width, height, ppm, wall)
@@ -248,7 +281,11 @@ def fence(rng: np.random.Generator, width: float, height: float) -> tuple[Canvas
     """A see-through fence: iron bars, wooden pales or a guard rail; and the tile it is made of."""
     kind = int(rng.integers(3))
     metal = shifted(rng, ((58, 62, 60), (120, 124, 126), (66, 84, 70))[int(rng.integers(3))], 10)
-    paint = Paint(metal, (120, 220, 190), 40) if kind != 1 else Paint(shifted(rng, (136, 108, 80), 16), (230, 200, 120), 170)
+    paint = (
+        Paint(metal, (120, 220, 190), 40)
+        if kind != 1
+        else Paint(shifted(rng, (136, 108, 80), 16), (230, 200, 120), 170)
+    )
     canvas = Canvas(width, height, 22.0, paint, cut=True)
     if kind == 0:
         for x in np.arange(0, width, 0.22):
@@ -257,7 +294,9 @@ def fence(rng: np.random.Generator, width: float, height: float) -> tuple[Canvas
             canvas.rect(0, y, width, y + 0.1, paint.times(1.1))
     elif kind == 1:
         for x in np.arange(0, width, 0.2):
-            canvas.rect(float(x), 0.05, float(x) + 0.15, height - 0.1 * float(rng.random()), paint.times(rng.uniform(0.8, 1.15)))
+            canvas.rect(
+                float(x), 0.05, float(x) + 0.15, height - 0.1 * float(rng.random()), paint.times(rng.uniform(0.8, 1.15))
+            )
         for y in (0.25, height - 0.4):
             canvas.rect(0, y, width, y + 0.1, paint.times(0.8))
     else:

@@ -17,8 +17,11 @@ MARK_METRES = 0.14
 
 # Linear RGB of the photo.
 _ALBEDO = {
-    w.ROAD: (0.125, 0.125, 0.13), w.SIDEWALK: (0.27, 0.255, 0.24), w.TERRAIN: (0.115, 0.15, 0.045), w.GROUND: (0.27, 0.24, 0.19),
-}  # fmt: skip
+    w.ROAD: (0.125, 0.125, 0.13),
+    w.SIDEWALK: (0.27, 0.255, 0.24),
+    w.TERRAIN: (0.115, 0.15, 0.045),
+    w.GROUND: (0.27, 0.24, 0.19),
+}
 _KERB, _MARK, _RAIL = (0.36, 0.355, 0.34), (0.62, 0.61, 0.58), (0.30, 0.30, 0.31)
 
 _GRAPHICS = {
@@ -40,7 +43,9 @@ class Plan:
 
 def _band(value: Floats, low: float, high: float, soft: Floats) -> Floats:
     """1 between low and high, with edges as wide as a sample."""
-    return np.clip((value - np.float32(low)) / soft + 0.5, 0, 1) * np.clip((np.float32(high) - value) / soft + 0.5, 0, 1)
+    return np.clip((value - np.float32(low)) / soft + 0.5, 0, 1) * np.clip(
+        (np.float32(high) - value) / soft + 0.5, 0, 1
+    )
 
 
 def plan(street: Street, x: Floats, z: Floats, depth: Floats) -> Plan:
@@ -127,8 +132,8 @@ def photo(street: Street, ground: Plan, x: Floats, z: Floats, lod_metres: Floats
 
     def detail(tile: int, scale: float = 1.0) -> Floats:
         span = np.float32(TILE_METRES[tile] * scale)
-        return sample_tiles(tile, x / span + np.float32(street.texture_shift[0]), z / span + np.float32(street.texture_shift[1]),
-                            lod_metres + np.float32(np.log2(256.0 / span)))  # fmt: skip
+        u, v = (value / span + np.float32(shift) for value, shift in zip((x, z), street.texture_shift, strict=True))
+        return sample_tiles(tile, u, v, lod_metres + np.float32(np.log2(256.0 / span)))
 
     ids = ground.class_id
     blotches, grain = detail(BLOTCHES), detail(ASPHALT)
@@ -140,7 +145,9 @@ def photo(street: Street, ground: Plan, x: Floats, z: Floats, lod_metres: Floats
     worn_lanes = factor * (1.05 - 0.13 * np.clip(1 - wheel * 2.2, 0, 1)) * (1 + 1.1 * detail(PATCHES))
     factor = np.where(road, worn_lanes, factor)
     factor = np.where(grass, factor * (1 + 1.3 * detail(BLOTCHES, 0.21)), factor)
-    outside = np.where(ground.s > 0, ground.s - np.float32(street.road_half[1]), -ground.s - np.float32(street.road_half[0]))
+    outside = np.where(
+        ground.s > 0, ground.s - np.float32(street.road_half[1]), -ground.s - np.float32(street.road_half[0])
+    )
     factor *= 1 - 0.45 * np.clip(1 - np.abs(outside + 0.12) / 0.14, 0, 1) * road  # dirt in the gutter
     factor = np.where(ground.kerb, 1 + 1.2 * grain, np.clip(factor, 0.15, 2.5)).astype(np.float32)
     fresh = 1 - ground.mark * np.clip(1 - street.wear * (0.5 + 3.0 * np.maximum(blotches + grain * 1.2, -0.2)), 0.12, 1)

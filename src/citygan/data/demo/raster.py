@@ -1,8 +1,8 @@
 """From a world to a buffer of what each sample of the picture sees, and from two such buffers to exact flow.
 
-Every surface is planar, so a pixel's place on it is a homography of the pixel, its inverse depth is linear in the pixel, and
-the flow of all its pixels is one homography too. The buffer has two samples a pixel along each side; sample (2i, 2j) is the
-centre of pixel (i, j), so labels and flow need no rounding.
+Every surface is planar, so a pixel's place on it is a homography of the pixel, its inverse depth is linear in the pixel,
+and the flow of all its pixels is one homography too. The buffer has two samples a pixel along each side; sample (2i, 2j)
+is the centre of pixel (i, j), so labels and flow need no rounding.
 """
 
 from __future__ import annotations
@@ -12,13 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from .types import Array, Bools, Bytes, Doubles, Floats, Ints
-from .world import EGO_SURFACE, FIRST_SURFACE, GROUND_SURFACE, PROFILE_COUNT, PROFILE_START, PROFILE_STEP, SKY_SURFACE, World
+from .world import (
+    EGO_SURFACE,
+    FIRST_SURFACE,
+    GROUND_SURFACE,
+    PROFILE_COUNT,
+    PROFILE_START,
+    PROFILE_STEP,
+    SKY_SURFACE,
+    World,
+)
 
 SAMPLES = 2  # a pixel, along each side
 NEAR_METRES = 0.15
 FAR_METRES = 500.0
 FOCAL = 1.06  # focal length over the geometric mean of the sides
-REACH_METRES = 60.0  # the drive eases out so that it never leaves the street
 SWING_RATE = 0.55  # radians a frame of a walking leg
 
 
@@ -44,7 +52,8 @@ class Camera:
         px = np.arange(width, dtype=np.float32)[None, :] / SAMPLES
         py = np.arange(height, dtype=np.float32)[:, None] / SAMPLES
         x, y, z = (
-            np.float32(row[0]) * px + (np.float32(row[1]) * py + np.float32(row[2])) for row in inverse.astype(np.float32)
+            np.float32(row[0]) * px + (np.float32(row[1]) * py + np.float32(row[2]))
+            for row in inverse.astype(np.float32)
         )
         return x, y, z
 
@@ -53,7 +62,7 @@ def camera(world: World, frame: int, size: tuple[int, int]) -> Camera:
     """The camera at a frame for pictures of `size` (width, height)."""
     width, height = size
     eye, street = world.eye, world.street
-    z = REACH_METRES * (1 - np.exp(-eye.speed * frame / REACH_METRES))
+    z = eye.reach * (1 - np.exp(-eye.speed * frame / eye.reach))
     turn = eye.yaw + eye.yaw_rate * np.sin(0.12 * frame) + float(street.direction(np.float64(z)))
     x = float(street.centre(np.float64(z))) + eye.lateral * np.cos(float(street.direction(np.float64(z))))
     bump = 0.006 * np.sin(0.9 * frame)
@@ -96,7 +105,9 @@ def _posed(world: World, frame: int, eye: Camera) -> tuple[Doubles, Doubles, Dou
     sin, cos = np.sin(heading)[surfaces.owner], np.cos(heading)[surfaces.owner]
 
     def turned(vector: Doubles) -> Doubles:
-        return np.stack([vector[:, 0] * cos + vector[:, 2] * sin, vector[:, 1], vector[:, 2] * cos - vector[:, 0] * sin], axis=1)
+        return np.stack(
+            [vector[:, 0] * cos + vector[:, 2] * sin, vector[:, 1], vector[:, 2] * cos - vector[:, 0] * sin], axis=1
+        )
 
     origin, right, up = surfaces.origin, surfaces.right, surfaces.up
     moving = np.flatnonzero(surfaces.swing[:, 0])
@@ -194,8 +205,13 @@ def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: b
         safe = np.where(on_ground, plane, np.float32(1))
         u, v, _ = _place(low[0], px, py, safe)
         boxes, nearest = _boxes(forward[FIRST_SURFACE:], width, height)
-        determinant = np.einsum("ni,ni->n", forward[FIRST_SURFACE:, :, 0], np.cross(forward[FIRST_SURFACE:, :, 1], forward[FIRST_SURFACE:, :, 2]))
-        shows = (boxes[:, 1] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 2]) & (world.surfaces.two_sided | (determinant < 0))
+        columns = np.moveaxis(forward[FIRST_SURFACE:], 2, 0)
+        determinant = np.einsum(
+            "ni,ni->n", columns[0], np.cross(columns[1], columns[2])
+        )  # negative: seen from its front
+        shows = (
+            (boxes[:, 1] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 2]) & (world.surfaces.two_sided | (determinant < 0))
+        )
         finest = nearest * world.surfaces.pixels_per_metre / (eye.focal * SAMPLES)
         levels = np.clip(np.floor(np.log2(np.maximum(finest, 1e-6)) + 1.5), 0, 8).astype(np.int32)
         for k in sorted(np.flatnonzero(shows).tolist(), key=lambda k: (nearest[k], k)):
@@ -225,10 +241,15 @@ def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: b
 
 
 def _shadows(
-    world: World, eye: Camera, planes: tuple[Doubles, Doubles, Doubles], poses: tuple[Doubles, Doubles],
-    surface: Ints, decals: Floats, contact: Floats,
-) -> None:  # fmt: skip
-    """Shadows of objects on the ground: each caster's plane is projected along the light, which keeps it a planar piece."""
+    world: World,
+    eye: Camera,
+    planes: tuple[Doubles, Doubles, Doubles],
+    poses: tuple[Doubles, Doubles],
+    surface: Ints,
+    decals: Floats,
+    contact: Floats,
+) -> None:
+    """Shadows of objects on the ground: each caster is projected along the light, and stays a planar piece."""
     height, width = surface.shape
     px = np.arange(width, dtype=np.float32)[None, :] / SAMPLES
     py = np.arange(height, dtype=np.float32)[:, None] / SAMPLES
@@ -239,7 +260,9 @@ def _shadows(
     along = 2 * half[:, 1:2] * np.stack([sin, zero, cos], axis=1)
     across = 2 * half[:, 0:1] * np.stack([cos, zero, -sin], axis=1)
     groups: list[tuple[Doubles, list[list[Bools] | None], Doubles | None]] = []
-    groups.append((_homographies(eye, places[feet] - 0.5 * along - 0.5 * across, across, along), [None] * len(feet), half[:, 2]))
+    groups.append(
+        (_homographies(eye, places[feet] - 0.5 * along - 0.5 * across, across, along), [None] * len(feet), half[:, 2])
+    )
     sun = world.light.sun
     if float(world.light.sun_colour.max()) > 0.25:
         chosen = np.flatnonzero(world.surfaces.caster)
@@ -286,7 +309,7 @@ def _bonnet(share: float, size: tuple[int, int], surface: Ints, depth: Floats, u
 
 
 def flow(first: Buffer, second: Buffer) -> tuple[Floats, Bytes]:
-    """Exact flow from `first` to `second`, float32 [H, W, 2] pixels, and occlusion uint8 [H, W], 1 = no correspondence."""
+    """Exact flow from `first` to `second`, float32 [H, W, 2] pixels, and occlusion uint8 [H, W], 1 = none."""
     ids = first.surface[::SAMPLES, ::SAMPLES]
     inverse_depth = first.inverse_depth[::SAMPLES, ::SAMPLES]
     height, width = ids.shape
@@ -311,5 +334,7 @@ def flow(first: Buffer, second: Buffer) -> tuple[Floats, Bytes]:
 
 def along(profile: Floats, z: Floats) -> Array:
     """Look up a table along the street, [PROFILE_COUNT], at z metres."""
-    index = np.clip((z - np.float32(PROFILE_START)) * np.float32(1 / PROFILE_STEP), 0, PROFILE_COUNT - 1).astype(np.int32)
+    index = np.clip((z - np.float32(PROFILE_START)) * np.float32(1 / PROFILE_STEP), 0, PROFILE_COUNT - 1).astype(
+        np.int32
+    )
     return np.take(profile, index)

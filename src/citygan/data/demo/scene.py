@@ -2,101 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from . import facades, things, traffic
+from . import facades, plants, traffic
 from . import world as w
 from .canvas import Canvas, Paint
+from .plan import KIND_SHARES, KINDS, light_of_day, street_plan
 from .texture import BRICK, LEAVES, PLASTER, ROOF
-from .types import Bytes, Colour, Floats
-from .world import PROFILE_COUNT, PROFILE_START, PROFILE_STEP, Builder, Eye, Light, Street, World
+from .types import Colour
+from .world import PROFILE_COUNT, PROFILE_START, PROFILE_STEP, Builder, Eye, World
 
 Generator = np.random.Generator
 STREET_METRES = 150.0  # how far the street is built up
-KINDS = ("downtown", "avenue", "residential", "outskirts")
-_KIND_SHARES = (0.34, 0.26, 0.24, 0.16)
-
-
-def _colour(*values: float) -> Floats:
-    return np.array(values, np.float32)
-
-
-def light_of_day(rng: Generator) -> Light:
-    """Sunny, overcast, hazy or evening light."""
-    name = str(rng.choice(("sunny", "overcast", "hazy", "evening"), p=(0.42, 0.33, 0.12, 0.13)))
-    azimuth = float(rng.uniform(-np.pi, np.pi))
-    height = np.radians(float(rng.uniform(8, 18) if name == "evening" else rng.uniform(26, 60)))
-    sun = np.array([np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)], np.float32)
-    if abs(sun[0]) < 0.12:  # never exactly along the street
-        sun[0] = 0.12 if sun[0] >= 0 else -0.12
-        sun /= np.float32(np.linalg.norm(sun))
-    looks: dict[str, tuple[Floats, ...]] = {
-        # sun, sky light, haze, zenith, horizon
-        "sunny": (_colour(1.75, 1.6, 1.36), _colour(0.62, 0.70, 0.84), _colour(0.62, 0.68, 0.76), _colour(0.16, 0.34, 0.72), _colour(0.72, 0.82, 0.95)),
-        "overcast": (_colour(0.16, 0.16, 0.16), _colour(1.12, 1.15, 1.2), _colour(0.66, 0.69, 0.72), _colour(0.62, 0.66, 0.72), _colour(0.95, 0.97, 1.0)),
-        "hazy": (_colour(0.65, 0.6, 0.5), _colour(0.92, 0.92, 0.9), _colour(0.80, 0.79, 0.76), _colour(0.55, 0.62, 0.70), _colour(0.98, 0.96, 0.90)),
-        "evening": (_colour(1.5, 0.92, 0.46), _colour(0.50, 0.52, 0.66), _colour(0.72, 0.54, 0.42), _colour(0.22, 0.30, 0.52), _colour(1.1, 0.74, 0.46)),
-    }  # fmt: skip
-    sun_colour, sky, haze, zenith, horizon = looks[name]
-    reach = {"sunny": (260, 600), "overcast": (160, 420), "hazy": (70, 140), "evening": (140, 360)}[name]
-    clouds = {"sunny": (0.1, 0.6), "overcast": (0.85, 1.0), "hazy": (0.2, 0.7), "evening": (0.2, 0.75)}[name]
-    warm = float(rng.normal(0, 0.025))
-    return Light(
-        name=name,
-        sun=sun,
-        sun_colour=sun_colour * np.float32(rng.uniform(0.85, 1.1)),
-        sky_colour=sky * np.float32(rng.uniform(0.9, 1.08)),
-        haze_colour=haze,
-        haze_metres=float(rng.uniform(*reach)),
-        zenith=zenith,
-        horizon=horizon,
-        clouds=float(rng.uniform(*clouds)),
-        exposure=float(np.exp(rng.normal(-0.04 if name != "evening" else -0.1, 0.11))),
-        warmth=_colour(1 + warm, 1.0, 1 - warm),
-        daylight=0.2 if name == "evening" else (0.7 if name == "overcast" else 1.0),
-        noise=float(rng.uniform(2.0, 3.2)),
-    )
-
-
-def _street(rng: Generator, kind: str) -> Street:
-    lanes = int(rng.choice((1, 2, 3, 4), p={"downtown": (0.22, 0.56, 0.14, 0.08), "avenue": (0.0, 0.50, 0.2, 0.3),
-                                            "residential": (0.25, 0.75, 0.0, 0.0), "outskirts": (0.0, 0.68, 0.16, 0.16)}[kind]))  # fmt: skip
-    lane_width = float(rng.uniform(2.6, 3.1)) + (0.6 if lanes == 1 else 0.0)
-    chance = {"downtown": 0.5, "avenue": 0.5, "residential": 0.55, "outskirts": 0.15}[kind]
-    parking = (bool(rng.random() < chance), bool(rng.random() < chance))
-    half = tuple(lanes * lane_width / 2 + (2.1 if parking[k] else 0.3) for k in range(2))
-    verge = tuple(float(rng.uniform(1.0, 2.2)) if rng.random() < {"downtown": 0.08, "avenue": 0.5, "residential": 0.3, "outskirts": 0.6}[kind] else 0.0
-                  for _ in range(2))  # fmt: skip
-    walk = tuple(half[k] + verge[k] + float(rng.uniform(2.4, 5.0 if kind in ("downtown", "avenue") else 3.2)) for k in range(2))
-    crossing = float(rng.uniform(15, 48)) if rng.random() < 0.55 else None
-    crossing_half = float(rng.uniform(3.2, 5.5))
-    zebra = None
-    if crossing is not None and rng.random() < 0.6:
-        zebra = crossing - crossing_half - 4.0
-    elif rng.random() < 0.2:
-        zebra = float(rng.uniform(9, 30))
-    tracks = None
-    if rng.random() < 0.26 and kind != "residential" and lanes > 1:
-        tracks = float(rng.choice((-1, 1))) * lane_width * 0.5 if lanes != 3 else 0.0
-    median = float(rng.uniform(0.6, 1.1)) if lanes == 4 and tracks is None and rng.random() < 0.45 else 0.0
-    return Street(
-        curvature=float(rng.normal(0, 1 / 420)) if rng.random() < 0.6 else 0.0,
-        lanes=lanes,
-        lane_width=lane_width,
-        road_half=(half[0], half[1]),
-        parking=parking,
-        tracks=tracks,
-        median=median,
-        verge=(verge[0], verge[1]),
-        walk=(walk[0], walk[1]),
-        crossing=crossing,
-        crossing_half=crossing_half,
-        zebra=zebra,
-        lot_ground=np.full((2, PROFILE_COUNT), w.SIDEWALK, np.uint8),
-        wear=float(rng.uniform(0.1, 0.9)),
-        texture_shift=(float(rng.uniform(0, 1)), float(rng.uniform(0, 1))),
-        solid_centre=bool(rng.random() < 0.3),
-    )
+REACH_METRES = 60.0  # how far the camera drives at most
+CLEARANCE_METRES = 5.5  # what the camera keeps from whoever crosses its way
 
 
 def _slice(z0: float, z1: float) -> slice:
@@ -110,20 +31,23 @@ class Layout:
     def __init__(self, seed: int, scene: int) -> None:
         streams = [np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, scene, k]))) for k in range(6)]
         plan, day, self.houses, self.green, self.small, self.movers = streams
-        self.kind = str(plan.choice(KINDS, p=_KIND_SHARES))
-        self.street = _street(plan, self.kind)
+        self.kind = str(plan.choice(KINDS, p=KIND_SHARES))
+        self.street = street_plan(plan, self.kind)
         self.light = light_of_day(day)
         self.builder = Builder()
         self.sun_side = 1.0 if self.light.sun[0] > 0 else -1.0
         self.skyline = np.zeros((2, PROFILE_COUNT), np.float32)
-        base = {"downtown": (0.0, 0.3), "avenue": (0.0, 1.2), "residential": (2.2, 5.0), "outskirts": (2.2, 6.5)}[self.kind]
+        base = {"downtown": (0.0, 0.3), "avenue": (0.0, 1.2), "residential": (2.2, 5.0), "outskirts": (2.2, 6.5)}[
+            self.kind
+        ]
         self.setback = (float(plan.uniform(*base)), float(plan.uniform(*base)))
         self.facade = tuple(self.street.walk[k] + self.setback[k] for k in range(2))
         greens: tuple[Colour, ...] = ((70, 98, 44), (84, 106, 48), (58, 86, 46), (120, 110, 46), (150, 104, 44))
         self.leaf = greens[int(plan.choice(5, p=(0.34, 0.28, 0.22, 0.09, 0.07)))]
         self.foliage = float(plan.choice((0.0, 0.25), p=(0.8, 0.2)))
         self.trees = [
-            things.tree(self.green, float(h), self._leaf(), self.sun_side, bare=self.foliage) for h in self.green.uniform(5.5, 12.5, 5)
+            plants.tree(self.green, float(h), self._leaf(), self.sun_side, bare=self.foliage)
+            for h in self.green.uniform(5.5, 12.5, 5)
         ]
         self.plan_rng = plan
 
@@ -157,17 +81,39 @@ class Layout:
 
     # Buildings
 
-    def building(self, s: float, z: float, heading: float, width: float, height: float, depth: float, *, shops: bool,
-                 cheap: bool = False) -> None:  # fmt: skip
+    def building(
+        self,
+        s: float,
+        z: float,
+        heading: float,
+        width: float,
+        height: float,
+        depth: float,
+        *,
+        shops: bool,
+        cheap: bool = False,
+    ) -> None:
         """A house whose front's middle stands at (s, z) and is seen looking along `heading`."""
         rng, add = self.houses, self.builder.add
-        weights = {"downtown": (0.2, 0.25, 0.2, 0.15, 0.2), "avenue": (0.2, 0.3, 0.15, 0.1, 0.25),
-                   "residential": (0.4, 0.45, 0.0, 0.0, 0.15), "outskirts": (0.25, 0.3, 0.35, 0.1, 0.0)}[self.kind]  # fmt: skip
+        weights = {
+            "downtown": (0.2, 0.25, 0.2, 0.15, 0.2),
+            "avenue": (0.2, 0.3, 0.15, 0.1, 0.25),
+            "residential": (0.4, 0.45, 0.0, 0.0, 0.15),
+            "outskirts": (0.25, 0.3, 0.35, 0.1, 0.0),
+        }[self.kind]
         style = str(rng.choice(facades.STYLES, p=weights))
         paint = facades.wall_paint(rng, style)
         tile = facades.FACADE_TILE[style]
-        front = facades.facade(rng, style, paint, width, height, shops=shops, daylight=self.light.daylight,
-                               ppm=facades.NEAR_PPM if z - width / 2 < facades.FAR_METRES and not cheap else facades.FAR_PPM)
+        front = facades.facade(
+            rng,
+            style,
+            paint,
+            width,
+            height,
+            shops=shops,
+            daylight=self.light.daylight,
+            ppm=facades.NEAR_PPM if z - width / 2 < facades.FAR_METRES and not cheap else facades.FAR_PPM,
+        )
         owner = self.builder.add_object(s, z, heading)
         add(owner, (-width / 2, 0, 0), (width, 0, 0), (0, height, 0), front, w.BUILDING, tile=tile)
         pitched = style in ("brick", "plaster", "old") and height < 15 and rng.random() < 0.8
@@ -178,12 +124,30 @@ class Layout:
             add(owner, (width / 2, 0, 0), (0, 0, depth), (0, height + rise, 0), side, w.BUILDING, tile=tile)
         if pitched:
             slope = facades.roof(rng, width, float(np.hypot(depth / 2, rise)))
-            add(owner, (-width / 2, height, 0), (width, 0, 0), (0, rise, depth / 2), slope, w.BUILDING, tile=ROOF, two_sided=True)
+            add(
+                owner,
+                (-width / 2, height, 0),
+                (width, 0, 0),
+                (0, rise, depth / 2),
+                slope,
+                w.BUILDING,
+                tile=ROOF,
+                two_sided=True,
+            )
             if rng.random() < 0.7:
                 x = float(rng.uniform(-width / 3, width / 3))
                 stack = Canvas(0.8, 2.0, 16.0, Paint((120, 84, 70), (180, 90, 90), 180))
                 for z0 in (depth * 0.35,):
-                    add(owner, (x, height + rise * 0.5, z0), (0.8, 0, 0), (0, 2.0, 0), stack, w.BUILDING, tile=BRICK, two_sided=True)
+                    add(
+                        owner,
+                        (x, height + rise * 0.5, z0),
+                        (0.8, 0, 0),
+                        (0, 2.0, 0),
+                        stack,
+                        w.BUILDING,
+                        tile=BRICK,
+                        two_sided=True,
+                    )
         elif rng.random() < 0.5 and not cheap:  # set-back attic or lift house
             x, wide = float(rng.uniform(-width / 3, 0)), width / 3
             attic = Canvas(wide, 2.6, 10.0, paint.times(0.85))
@@ -211,12 +175,16 @@ class Layout:
                 height = float(np.clip(typical * np.exp(rng.normal(0, 0.22)), 4.8, 34))
                 depth = float(rng.uniform(8, 14))
                 shops = self.setback[side] < 1.5 and rng.random() < 0.65
-                self.building(sign * self.facade[side], z + width / 2, self._heading(side), width, height, depth, shops=shops)
+                self.building(
+                    sign * self.facade[side], z + width / 2, self._heading(side), width, height, depth, shops=shops
+                )
                 self.skyline[side, _slice(z, z + width)] = height
                 if self.setback[side] > 2.0:
                     self.street.lot_ground[side, _slice(z, z + width)] = w.TERRAIN
                     self.front(side, z, z + width)
-                gap = {"residential": (1.5, 6), "outskirts": (2, 10), "avenue": (0, 1.5), "downtown": (0, 0.3)}[self.kind]
+                gap = {"residential": (1.5, 6), "outskirts": (2, 10), "avenue": (0, 1.5), "downtown": (0, 0.3)}[
+                    self.kind
+                ]
                 z += width + float(rng.uniform(*gap))
             else:
                 self.park(side, z, z + width)
@@ -229,7 +197,9 @@ class Layout:
         self.border(side, s, z0, z1, self.green.choice(("fence", "wall", "hedge", "none"), p=(0.36, 0.27, 0.24, 0.13)))
         if self.green.random() < 0.42:
             tree = self.trees[int(self.green.integers(5))]
-            self.plant(tree, sign * (self.street.walk[side] + self.setback[side] * 0.6), float(self.green.uniform(z0, z1)))
+            self.plant(
+                tree, sign * (self.street.walk[side] + self.setback[side] * 0.6), float(self.green.uniform(z0, z1))
+            )
 
     def border(self, side: int, s: float, z0: float, z1: float, what: str) -> None:
         """A fence, wall or hedge along the street from z0 to z1."""
@@ -240,16 +210,22 @@ class Layout:
         origin, right = (-length / 2, 0.0, 0.0), (length, 0.0, 0.0)
         if what == "hedge":
             height = float(self.green.uniform(0.9, 2.3))
-            canvas = things.bush(self.green, length, height, self._leaf(), hedge=bool(self.green.random() < 0.6))
-            self.builder.add(owner, origin, right, (0, height, 0.25), canvas, w.VEGETATION, tile=LEAVES, two_sided=True, caster=True)
-            ends = things.bush(self.green, 1.0, height, self._leaf(), hedge=True)
+            canvas = plants.bush(self.green, length, height, self._leaf(), hedge=bool(self.green.random() < 0.6))
+            self.builder.add(
+                owner, origin, right, (0, height, 0.25), canvas, w.VEGETATION, tile=LEAVES, two_sided=True, caster=True
+            )
+            ends = plants.bush(self.green, 1.0, height, self._leaf(), hedge=True)
             for x in (-length / 2, length / 2):
-                self.builder.add(owner, (x, 0, 1.0), (0, 0, -1.0), (0, height, 0), ends, w.VEGETATION, tile=LEAVES, two_sided=True)
+                self.builder.add(
+                    owner, (x, 0, 1.0), (0, 0, -1.0), (0, height, 0), ends, w.VEGETATION, tile=LEAVES, two_sided=True
+                )
             return
         height = float(self.green.uniform(1.0, 2.0) if what == "fence" else self.green.uniform(1.2, 2.8))
         canvas, tile = (facades.fence if what == "fence" else facades.wall)(self.green, length, height)
         class_id = w.FENCE if what == "fence" else w.WALL
-        self.builder.add(owner, origin, right, (0, height, 0), canvas, class_id, tile=tile, two_sided=True, caster=what == "wall")
+        self.builder.add(
+            owner, origin, right, (0, height, 0), canvas, class_id, tile=tile, two_sided=True, caster=what == "wall"
+        )
 
     def park(self, side: int, z0: float, z1: float) -> None:
         """A gap between houses: trees on grass, a yard behind a wall, a fenced lot."""
@@ -257,7 +233,11 @@ class Layout:
         s = sign * (self.street.walk[side] + 0.2)
         what = str(rng.choice(("park", "yard", "lot"), p=(0.6, 0.22, 0.18)))
         self.street.lot_ground[side, _slice(z0, z1)] = w.GROUND if what == "lot" else w.TERRAIN
-        border = {"park": ("fence", "hedge", "none", "wall"), "yard": ("wall", "wall", "wall", "fence"), "lot": ("fence", "none", "fence", "wall")}[what]
+        border = {
+            "park": ("fence", "hedge", "none", "wall"),
+            "yard": ("wall", "wall", "wall", "fence"),
+            "lot": ("fence", "none", "fence", "wall"),
+        }[what]
         self.border(side, s, z0, z1, border[int(rng.integers(4))])
         count = {"park": max(3, int((z1 - z0) / 3)), "yard": 3, "lot": 1}[what]
         for _ in range(count):
@@ -266,16 +246,34 @@ class Layout:
         if what != "lot":
             height = float(rng.uniform(2, 4.5))
             length = z1 - z0
-            canvas = things.bush(rng, length, height, self._leaf(), hedge=False)
+            canvas = plants.bush(rng, length, height, self._leaf(), hedge=False)
             owner = self.builder.add_object(s + sign * 14.5, (z0 + z1) / 2, self._heading(side))
-            self.builder.add(owner, (-length / 2, 0, 0), (length, 0, 0), (0, height, 0), canvas, w.VEGETATION, tile=LEAVES, two_sided=True)
+            self.builder.add(
+                owner,
+                (-length / 2, 0, 0),
+                (length, 0, 0),
+                (0, height, 0),
+                canvas,
+                w.VEGETATION,
+                tile=LEAVES,
+                two_sided=True,
+            )
 
     def plant(self, tree: Canvas, s: float, z: float) -> None:
         """A tree; it turns towards the camera."""
         owner = self.builder.add_object(s, z, facing=True, footprint=(0.8, 0.8, 0.5))
         half = tree.width / 2
-        self.builder.add(owner, (-half, 0, 0), (tree.width, 0, 0), (0, tree.height, 0), tree, w.VEGETATION, tile=LEAVES,
-                         two_sided=True, caster=True)  # fmt: skip
+        self.builder.add(
+            owner,
+            (-half, 0, 0),
+            (tree.width, 0, 0),
+            (0, tree.height, 0),
+            tree,
+            w.VEGETATION,
+            tile=LEAVES,
+            two_sided=True,
+            caster=True,
+        )
 
     def backdrop(self) -> None:
         """Behind the houses and at the end of the street: more houses, trees."""
@@ -284,16 +282,30 @@ class Layout:
         while s < 75:
             width = float(rng.uniform(14, 26))
             if rng.random() < 0.62:
-                self.building(s + width / 2, end + float(rng.uniform(0, 12)), -float(self.street.direction(np.float64(end))), width,
-                              float(rng.uniform(7, 22)), 8.0, shops=False, cheap=True)  # fmt: skip
+                self.building(
+                    s + width / 2,
+                    end + float(rng.uniform(0, 12)),
+                    -float(self.street.direction(np.float64(end))),
+                    width,
+                    float(rng.uniform(7, 22)),
+                    8.0,
+                    shops=False,
+                    cheap=True,
+                )
             else:
                 for _ in range(3):
-                    self.plant(self.trees[int(rng.integers(5))], s + float(rng.uniform(0, width)), end + float(rng.uniform(-4, 8)))
+                    self.plant(
+                        self.trees[int(rng.integers(5))],
+                        s + float(rng.uniform(0, width)),
+                        end + float(rng.uniform(-4, 8)),
+                    )
             s += width
         length = 160.0
-        forest = things.bush(self.green, length, 6.0, self._leaf(), hedge=False)
+        forest = plants.bush(self.green, length, 6.0, self._leaf(), hedge=False)
         owner = self.builder.add_object(0.0, end + 16)
-        self.builder.add(owner, (-length / 2, 0, 0), (length, 0, 0), (0, 7.0, 0), forest, w.VEGETATION, tile=LEAVES, two_sided=True)
+        self.builder.add(
+            owner, (-length / 2, 0, 0), (length, 0, 0), (0, 7.0, 0), forest, w.VEGETATION, tile=LEAVES, two_sided=True
+        )
         if self.kind in ("residential", "outskirts"):
             for side in (-1, 1):
                 for _ in range(9):
@@ -302,8 +314,16 @@ class Layout:
         if self.street.crossing is not None:
             for side in (0, 1):
                 sign = 1 if side else -1
-                self.building(sign * 55.0, self.street.crossing + float(rng.uniform(-4, 4)), self._heading(side), 26.0,
-                              float(rng.uniform(8, 18)), 8.0, shops=False, cheap=True)  # fmt: skip
+                self.building(
+                    sign * 55.0,
+                    self.street.crossing + float(rng.uniform(-4, 4)),
+                    self._heading(side),
+                    26.0,
+                    float(rng.uniform(8, 18)),
+                    8.0,
+                    shops=False,
+                    cheap=True,
+                )
                 for _ in range(2):
                     along_side = self.street.crossing + float(rng.choice((-1, 1))) * (self.street.crossing_half + 2.0)
                     self.plant(self.trees[int(rng.integers(5))], sign * float(rng.uniform(24, 50)), along_side)
@@ -335,7 +355,10 @@ class Layout:
         self.railing()
         eye = self._eye()
         traffic.furnish(self.builder, self.small, self.street, self.kind)
-        traffic.populate(self.builder, self.movers, self.street, self.kind, eye, self.light.daylight, self.sun_side)
+        blocked = traffic.populate(
+            self.builder, self.movers, self.street, self.kind, eye, self.light.daylight, self.sun_side
+        )
+        eye = dataclasses.replace(eye, reach=float(np.clip(blocked - CLEARANCE_METRES, 1.0, REACH_METRES)))
         return self.builder.finish(self.street, self.light, eye, self.skyline, (self.facade[0], self.facade[1]))
 
     def _eye(self) -> Eye:
@@ -355,7 +378,8 @@ class Layout:
             yaw=float(rng.normal(0.01, 0.10)),
             yaw_rate=float(rng.normal(0, 0.02)),
             speed=float(rng.uniform(0.25, 0.75)) if rng.random() > 0.1 else 0.0,
-            horizon=float(rng.uniform(0.46, 0.55)),
+            reach=REACH_METRES,
+            horizon=float(rng.uniform(0.45, 0.535)),
             bonnet=float(rng.uniform(0.05, 0.10)) if rng.random() < 0.4 else 0.0,
         )
 
@@ -363,6 +387,3 @@ class Layout:
 def build(seed: int, scene: int) -> World:
     """The world of a scene, a function of its arguments."""
     return Layout(seed, scene).build()
-
-
-__all__ = ["Bytes", "build", "light_of_day"]

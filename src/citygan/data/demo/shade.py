@@ -21,8 +21,12 @@ class Shading:
     def __init__(self, world: World, buffer: Buffer) -> None:
         self.world, self.buffer = world, buffer
         ids = buffer.surface
-        self.rows = int(np.argmax((ids == GROUND_SURFACE).any(axis=1))) if (ids == GROUND_SURFACE).any() else ids.shape[0]
-        self.lod = -np.log2(np.maximum(buffer.inverse_depth, np.float32(1e-4))) - np.float32(np.log2(SAMPLES * buffer.camera.focal))
+        self.rows = (
+            int(np.argmax((ids == GROUND_SURFACE).any(axis=1))) if (ids == GROUND_SURFACE).any() else ids.shape[0]
+        )
+        self.lod = -np.log2(np.maximum(buffer.inverse_depth, np.float32(1e-4))) - np.float32(
+            np.log2(SAMPLES * buffer.camera.focal)
+        )
         below = slice(self.rows, None)
         self.is_ground = ids[below] == GROUND_SURFACE
         x = np.where(self.is_ground, buffer.u[below], np.float32(0))
@@ -64,7 +68,9 @@ class Shading:
 def _shrink(planes: list[Floats]) -> Floats:
     """Sample planes to one picture of pixels: a small blur around each pixel's centre, as a lens has."""
     height, width = planes[0].shape
-    return np.asarray(cv2.merge([cv2.pyrDown(plane, dstsize=(width // SAMPLES, height // SAMPLES)) for plane in planes]), np.float32)
+    return np.asarray(
+        cv2.merge([cv2.pyrDown(plane, dstsize=(width // SAMPLES, height // SAMPLES)) for plane in planes]), np.float32
+    )
 
 
 def graphics(shading: Shading) -> Bytes:
@@ -236,5 +242,7 @@ def _bonnet(buffer: Buffer) -> tuple[Array, Floats, Floats]:
     part = slice(int(np.flatnonzero(own.any(axis=1))[0]), None)
     own = own[part]
     x, v = buffer.u[part][own], buffer.v[part][own]
-    shine = np.clip(1 - np.abs(v - np.float32(0.25) + np.float32(0.1) * x) * 4, 0, 1) * np.float32(0.28) + np.clip(0.12 - v, 0, 1)
+    shine = np.clip(1 - np.abs(v - np.float32(0.25) + np.float32(0.1) * x) * 4, 0, 1) * np.float32(0.28) + np.clip(
+        0.12 - v, 0, 1
+    )
     return own, np.full_like(shine, 0.035), shine

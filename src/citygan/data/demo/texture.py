@@ -1,6 +1,6 @@
-"""Textures: tileable noise, the set of fine material tiles, and the mip-mapped atlas that a scene's painted surfaces share.
+"""Textures: tileable noise, the fine material tiles, and the mip-mapped atlas that a scene's painted surfaces share.
 
-Everything is a function of its arguments; the material tiles are built once a process from a fixed stream and never change.
+Everything is a function of its arguments; the material tiles are built once a process from a fixed stream.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ ATLAS_LEVELS = 5
 ATLAS_WIDTH = 2048
 GUTTER = 8  # pixels of repeated border around a painted surface, so that coarse levels do not bleed
 
-PLAIN, ASPHALT, BRICK, PLASTER, CONCRETE, LEAVES, GRASS, PAVING, PLANKS, ROOF, CLOTH, BLOTCHES, PATCHES, COBBLES = range(14)
+PLAIN, ASPHALT, BRICK, PLASTER, CONCRETE, LEAVES, GRASS, PAVING, PLANKS, ROOF, CLOTH, BLOTCHES, PATCHES, COBBLES = (
+    range(14)
+)
 # Metres that one tile spans along each side.
 TILE_METRES = np.array([2.0, 1.6, 2.0, 3.0, 5.0, 1.5, 1.2, 2.4, 2.0, 2.4, 0.5, 11.0, 17.0, 1.6], np.float32)
 
@@ -65,10 +67,14 @@ def noise_crop(rng: np.random.Generator, height: int, width: int, cell: float) -
     scale = 32.0 / cell
     h, w = min(512, max(2, round(height * scale))), min(512, max(2, round(width * scale)))
     y, x = int(rng.integers(0, 513 - h)), int(rng.integers(0, 513 - w))
-    return np.asarray(cv2.resize(_stock()[y : y + h, x : x + w], (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(
+        cv2.resize(_stock()[y : y + h, x : x + w], (width, height), interpolation=cv2.INTER_LINEAR), np.float32
+    )
 
 
-def _bricks(rng: np.random.Generator, rows: int, columns: int, joint: int, spread: float, offset: bool = True) -> Floats:
+def _bricks(
+    rng: np.random.Generator, rows: int, columns: int, joint: int, spread: float, offset: bool = True
+) -> Floats:
     """Courses of stones, each of its own brightness, with darker joints."""
     tile = np.zeros((TILE_PX, TILE_PX), np.float32)
     height, width = TILE_PX / rows, TILE_PX / columns
@@ -140,7 +146,9 @@ def tiles() -> Bytes:
         _bricks(rng, 16, 14, 3, 0.16) + 0.06 * noise(32, 3),
     ]
     row = TILE_PX + 2 * TILE_PAD
-    sheet = np.full((row * len(made), sum((TILE_PX >> level) + 2 * TILE_PAD for level in range(TILE_LEVELS))), 128, np.uint8)
+    sheet = np.full(
+        (row * len(made), sum((TILE_PX >> level) + 2 * TILE_PAD for level in range(TILE_LEVELS))), 128, np.uint8
+    )
     for index, tile in enumerate(made):
         left = 0
         level_tile = np.asarray(tile - tile.mean(), np.float32)
@@ -156,7 +164,9 @@ def tiles() -> Bytes:
 
 
 _TILE_SIZE = np.array([TILE_PX >> level for level in range(TILE_LEVELS)], np.float32)
-_TILE_LEFT = np.array([sum((TILE_PX >> k) + 2 * TILE_PAD for k in range(level)) for level in range(TILE_LEVELS)], np.float32)
+_TILE_LEFT = np.array(
+    [sum((TILE_PX >> k) + 2 * TILE_PAD for k in range(level)) for level in range(TILE_LEVELS)], np.float32
+)
 
 
 def sample_tiles(index: Ints | int, u: Floats, v: Floats, lod: Floats) -> Floats:
@@ -173,8 +183,8 @@ def sample_tiles(index: Ints | int, u: Floats, v: Floats, lod: Floats) -> Floats
 
 @dataclass(frozen=True)
 class Atlas:
-    """All painted surfaces of a scene. `photo` uint8 [H, W, 4]: RGB and the strength of the fine tile; `graphics` uint8
-    [H, W, 3]; both with their coarser levels to the right. `rects` float32 [n, 4]: left, top, width, height at level 0."""
+    """All painted surfaces of a scene. `photo` uint8 [H, W, 4]: RGB and the strength of the fine tile; `graphics`
+    uint8 [H, W, 3]; both with their coarser levels to the right. `rects` float32 [n, 4]: left, top, width, height at level 0."""
 
     photo: Bytes
     graphics: Bytes

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import things, vehicles
+from . import long_vehicles, things, vehicles
 from . import world as w
 from .canvas import Canvas
-from .texture import CLOTH, PLAIN
+from .crowd import parked_two_wheeler, pedestrians, riders
+from .texture import PLAIN
 from .vehicles import Face
 from .world import Builder, Eye, Street
 
@@ -15,21 +16,46 @@ Generator = np.random.Generator
 
 
 def _upright(
-    builder: Builder, s: float, z: float, canvas: Canvas, class_id: int, *, base: float = 0.0, facing: bool = False, depth: float = 0.0,
-    heading: float = 0.0, instance: int | None = None, caster: bool = False, tile: int = PLAIN, rate: tuple[float, float] = (0, 0),
-    footprint: tuple[float, float, float] = (0.0, 0.0, 0.0), owner: int | None = None,
-) -> int:  # fmt: skip
+    builder: Builder,
+    s: float,
+    z: float,
+    canvas: Canvas,
+    class_id: int,
+    *,
+    base: float = 0.0,
+    facing: bool = False,
+    depth: float = 0.0,
+    heading: float = 0.0,
+    instance: int | None = None,
+    caster: bool = False,
+    tile: int = PLAIN,
+    rate: tuple[float, float] = (0, 0),
+    footprint: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    owner: int | None = None,
+) -> int:
     """A cut-out that stands on the ground at (s, z)."""
     if owner is None:
         owner = builder.add_object(s, z, heading, facing=facing, rate=rate, footprint=footprint)
-    builder.add(owner, (-canvas.width / 2, base, depth), (canvas.width, 0, 0), (0, canvas.height, 0), canvas, class_id,
-                instance=instance, two_sided=True, caster=caster, tile=tile)  # fmt: skip
+    builder.add(
+        owner,
+        (-canvas.width / 2, base, depth),
+        (canvas.width, 0, 0),
+        (0, canvas.height, 0),
+        canvas,
+        class_id,
+        instance=instance,
+        two_sided=True,
+        caster=caster,
+        tile=tile,
+    )
     return owner
 
 
 def furnish(builder: Builder, rng: Generator, street: Street, kind: str) -> None:
     """Lamps, signs, traffic lights, bins, boxes."""
-    lamps = [things.lamp(rng, float(rng.uniform(6, 8.5)), reach, float(rng.uniform(0.13, 0.2))) for reach in (1.8, -1.8)]
+    lamps = [
+        things.lamp(rng, float(rng.uniform(6, 8.5)), reach, float(rng.uniform(0.13, 0.2))) for reach in (1.8, -1.8)
+    ]
     step = float(rng.uniform(17, 28))
     start = float(rng.uniform(4, 14))
     for k, z in enumerate(np.arange(start, 140, step)):
@@ -37,7 +63,9 @@ def furnish(builder: Builder, rng: Generator, street: Street, kind: str) -> None
         if street.crossing is not None and abs(z - street.crossing) < street.crossing_half + 1:
             continue
         sign = 1 if side else -1
-        _upright(builder, sign * (street.road_half[side] + 0.5), float(z), lamps[side], w.POLE, facing=True, caster=True)
+        _upright(
+            builder, sign * (street.road_half[side] + 0.5), float(z), lamps[side], w.POLE, facing=True, caster=True
+        )
     for _ in range(int(rng.integers(2, 7))):  # signs on posts
         side = int(rng.random() < 0.65)
         z = float(rng.uniform(7, 45)) if rng.random() < 0.8 else float(rng.uniform(45, 80))
@@ -54,13 +82,28 @@ def furnish(builder: Builder, rng: Generator, street: Street, kind: str) -> None
     for _ in range(int(rng.integers(0, 4))):
         side = int(rng.integers(2))
         s = (1 if side else -1) * (street.walk[side] - 0.5)
-        _upright(builder, s, float(rng.uniform(6, 40)), things.bin_or_box(rng), w.STATIC if rng.random() < 0.6 else w.DYNAMIC,
-                 facing=True, footprint=(0.6, 0.4, 0.6))  # fmt: skip
+        _upright(
+            builder,
+            s,
+            float(rng.uniform(6, 40)),
+            things.bin_or_box(rng),
+            w.STATIC if rng.random() < 0.6 else w.DYNAMIC,
+            facing=True,
+            footprint=(0.6, 0.4, 0.6),
+        )
     if rng.random() < 0.35:  # bollards
         side = int(rng.integers(2))
         bollard = things.post(0.95, 0.16)
         for z in np.arange(rng.uniform(4, 8), rng.uniform(16, 40), 1.8):
-            _upright(builder, (1 if side else -1) * (street.road_half[side] + 0.35), float(z), bollard, w.POLE, facing=True, caster=True)
+            _upright(
+                builder,
+                (1 if side else -1) * (street.road_half[side] + 0.35),
+                float(z),
+                bollard,
+                w.POLE,
+                facing=True,
+                caster=True,
+            )
 
 
 def sign_post(builder: Builder, rng: Generator, s: float, z: float) -> None:
@@ -87,16 +130,35 @@ def light_post(builder: Builder, rng: Generator, s: float, z: float, state: int,
 
 
 def _vehicle(
-    builder: Builder, faces: list[Face], class_id: int, s: float, z: float, heading: float, rate: tuple[float, float], half: tuple[float, float]
+    builder: Builder,
+    faces: list[Face],
+    class_id: int,
+    s: float,
+    z: float,
+    heading: float,
+    rate: tuple[float, float],
+    half: tuple[float, float],
 ) -> None:
     owner = builder.add_object(s, z, heading, rate=rate, footprint=(half[0] + 0.25, half[1] + 0.25, 0.9))
     instance = builder.instance(class_id)
     for k, face in enumerate(faces):
-        builder.add(owner, face.origin, face.right, face.up, face.canvas, class_id, instance=instance, caster=k in (0, 2, 4, 6, 8))
+        builder.add(
+            owner,
+            face.origin,
+            face.right,
+            face.up,
+            face.canvas,
+            class_id,
+            instance=instance,
+            caster=k in (0, 2, 4, 6, 8),
+        )
 
 
-def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: Eye, daylight: float, sun_side: float) -> None:
-    """Vehicles and people."""
+def populate(
+    builder: Builder, rng: Generator, street: Street, kind: str, eye: Eye, daylight: float, sun_side: float
+) -> float:
+    """Vehicles and people. Returns the z of the nearest one that crosses the camera's way, infinity if none does."""
+    blocked = [float("inf")]
     models = [vehicles.car(rng, daylight) for _ in range(6)]
     half_car = (0.9, 2.2)
     taken: list[tuple[float, float, float]] = []  # s, z0, z1 of what stands on the road
@@ -105,7 +167,7 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
         return all(abs(s - o) > 2.6 or z1 < a or z0 > b for o, a, b in taken)
 
     def put_long(what: str, class_id: int, s: float, z: float, heading: float, rate: tuple[float, float]) -> None:
-        faces, length = vehicles.long_vehicle(rng, what, daylight)
+        faces, length = long_vehicles.long_vehicle(rng, what, daylight)
         if free(s, z - length / 2 - 1.5, z + length / 2 + 1.5):
             taken.append((s, z - length / 2 - 1.5, z + length / 2 + 1.5))
             _vehicle(builder, faces, class_id, s, z, heading, rate, (1.25, length / 2))
@@ -151,9 +213,18 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
                 taken.append((s, z - 2.4, z + 2.4))
                 faces = models[int(rng.integers(len(models)))]
                 turned = np.pi if (side == 0) != (rng.random() < 0.1) else 0.0
-                _vehicle(builder, faces, w.CAR, s + float(rng.normal(0, 0.06)), z, turned + float(rng.normal(0, 0.015)), (0, 0), half_car)
+                _vehicle(
+                    builder,
+                    faces,
+                    w.CAR,
+                    s + float(rng.normal(0, 0.06)),
+                    z,
+                    turned + float(rng.normal(0, 0.015)),
+                    (0, 0),
+                    half_car,
+                )
             elif rng.random() < 0.16 and not gap and not at_zebra and free(s, z - 1.2, z + 1.2):
-                _two_wheeler(builder, rng, s, z, side, rng.random() < 0.6)
+                parked_two_wheeler(builder, rng, s, z, side, rng.random() < 0.6)
             z += float(rng.uniform(5.2, 6.4))
     for _ in range(int(rng.poisson(4.6 * density))):  # moving cars
         s, same = travelling(0.6)
@@ -169,91 +240,10 @@ def populate(builder: Builder, rng: Generator, street: Street, kind: str, eye: E
             sign = float(rng.choice((-1, 1)))
             s, z = float(rng.uniform(-14, 14)), street.crossing + sign * street.crossing_half * 0.45
             if free(s, z - 3, z + 3):
-                _vehicle(builder, models[int(rng.integers(6))], w.CAR, s, z, sign * np.pi / 2, (sign * 0.15, 0), half_car)
-    _riders(builder, rng, street, eye, sun_side)
-    _people(builder, rng, street, kind, eye, sun_side)
-
-
-def _two_wheeler(builder: Builder, rng: Generator, s: float, z: float, side: int, motor: bool) -> None:
-    """A parked motorcycle or bicycle, from the side or obliquely."""
-    class_id = w.MOTORCYCLE if motor else w.BICYCLE
-    make = things.motorcycle if motor else things.bicycle
-    heading = float(rng.choice((0.0, np.pi / 2))) + float(rng.normal(0, 0.5))
-    owner = builder.add_object(s, z, heading, footprint=(0.9, 0.4, 0.6))
-    canvas = make(rng, side=True)
-    builder.add(owner, (-canvas.width / 2, 0, 0), (canvas.width, 0, 0), (0, canvas.height, 0), canvas, class_id,
-                instance=builder.instance(class_id), two_sided=True, caster=True)  # fmt: skip
-
-
-def _riders(builder: Builder, rng: Generator, street: Street, eye: Eye, sun_side: float) -> None:
-    """Cyclists and motorcyclists under way, and parked two-wheelers on the pavement."""
-    for motor, mean in ((False, 0.8), (True, 0.42)):
-        class_id = w.MOTORCYCLE if motor else w.BICYCLE
-        make = things.motorcycle if motor else things.bicycle
-        for _ in range(int(rng.poisson(mean))):
-            outfit = things.Outfit(rng)
-            across = rng.random() < 0.3
-            z = float(rng.uniform(6.5, 26))
-            if across:
-                sign = 1.0 if rng.random() < 0.5 else -1.0
-                s, rate, z = float(rng.uniform(-3, 3)), (sign * 0.18, eye.speed), max(z, 9.0)
-            else:
-                same = rng.random() < 0.7
-                s = (street.lanes * street.lane_width / 2 - 0.6) * (1 if same else -1)
-                rate, sign = (0.0, max(0.28, eye.speed) if same else -0.3), 1.0
-            owner = builder.add_object(s, z, facing=True, rate=rate, footprint=(0.9 if across else 0.35, 0.5, 0.7))
-            bike = make(rng, side=across)
-            body = things.rider(rng, outfit, sun_side * sign, side=across, motor=motor)
-            for canvas, thing, depth in ((bike, class_id, 0.04), (body, w.RIDER, 0.0)):
-                builder.add(owner, (-sign * canvas.width / 2, 0.02, depth), (sign * canvas.width, 0, 0), (0, canvas.height, 0), canvas,
-                            thing, instance=builder.instance(thing), two_sided=True, caster=True, tile=CLOTH)  # fmt: skip
-        for _ in range(int(rng.poisson(0.8 if not motor else 0.3))):
-            side = int(rng.random() < 0.6)
-            sign = 1 if side else -1
-            z = float(rng.uniform(5, 24))
-            for k in range(1 if motor else int(rng.integers(1, 5))):
-                _two_wheeler(builder, rng, sign * (street.walk[side] - 0.6), z + 0.9 * k, side, motor)
-
-
-def _people(builder: Builder, rng: Generator, street: Street, kind: str, eye: Eye, sun_side: float) -> None:
-    mean = {"downtown": 11.0, "avenue": 8.5, "residential": 4.5, "outskirts": 3.5}[kind]
-    crowd = [_wardrobe(rng, sun_side) for _ in range(6)]
-    for _ in range(int(rng.poisson(mean))):
-        side = int(rng.integers(2))
-        sign = 1 if side else -1
-        inner, outer = street.road_half[side] + street.verge[side] + 0.5, street.walk[side] - 0.4
-        z = 4.2 + 38 * float(rng.random()) ** 1.6
-        rate = 0.07 * float(rng.choice((-1, 1))) if rng.random() < 0.8 else 0.0
-        person(builder, rng, crowd, sign * float(rng.uniform(inner, max(inner + 0.1, outer))), z, (0.0, rate))
-    if street.zebra is not None:
-        for _ in range(int(rng.poisson(1.6))):
-            z = street.zebra + float(rng.uniform(0.5, 2.6))
-            if z > 7:
-                person(builder, rng, crowd, float(rng.uniform(-street.road_half[0], street.road_half[1])), z, (0.075 * float(rng.choice((-1, 1))), 0.0))
-
-
-def _wardrobe(rng: Generator, sun_side: float) -> list[tuple[Canvas, Canvas]]:
-    """One person seen from the front, from behind and from the side: trunk and leg."""
-    outfit = things.Outfit(rng)
-    lower = things.leg(outfit, sun_side)
-    return [(things.upper_body(rng, outfit, sun_side, facing), lower) for facing in (0, 1, 2)]
-
-
-def person(builder: Builder, rng: Generator, crowd: list[list[tuple[Canvas, Canvas]]], s: float, z: float, rate: tuple[float, float]) -> None:
-    """A person on foot; the legs swing."""
-    across = rate[0] != 0.0 or (rate[1] == 0.0 and rng.random() < 0.4)
-    facing = 2 if across else (1 if rate[1] > 0 else 0)
-    upper, lower = crowd[int(rng.integers(len(crowd)))][facing]
-    flip = -1.0 if across and rate[0] < 0 else 1.0
-    tall = float(rng.uniform(0.9, 1.06)) if rng.random() < 0.88 else float(rng.uniform(0.62, 0.8))
-    owner = builder.add_object(s, z, facing=True, rate=rate, footprint=(0.4, 0.3, 0.75))
-    instance = builder.instance(w.PERSON)
-    moving = rate != (0.0, 0.0)
-    phase = float(rng.uniform(0, 2 * np.pi))
-    stride = (0.42 if across else 0.14) if moving else 0.04
-    for k in (-1, 1):
-        x = k * (0.02 if across else 0.085) * tall - flip * lower.width / 2 * tall
-        builder.add(owner, (x, 0.0, 0.02 * k), (flip * lower.width * tall, 0, 0), (0, lower.height * tall, 0), lower, w.PERSON,
-                    instance=instance, two_sided=True, tile=CLOTH, caster=True, swing=(k * stride, phase))  # fmt: skip
-    builder.add(owner, (-flip * upper.width / 2 * tall, 0, -0.05), (flip * upper.width * tall, 0, 0), (0, upper.height * tall, 0), upper,
-                w.PERSON, instance=instance, two_sided=True, tile=CLOTH, caster=True)  # fmt: skip
+                _vehicle(
+                    builder, models[int(rng.integers(6))], w.CAR, s, z, sign * np.pi / 2, (sign * 0.15, 0), half_car
+                )
+                blocked.append(z - 1.0)
+    blocked.append(riders(builder, rng, street, eye, sun_side))
+    blocked.append(pedestrians(builder, rng, street, kind, sun_side))
+    return min(blocked)

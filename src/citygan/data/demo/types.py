@@ -1,16 +1,18 @@
-"""Array types of the demo city."""
+"""Array types of the demo city.
+
+The names say what is in an array; the stubs of NumPy and OpenCV cannot follow float32 through arithmetic.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int32]
-Bools = NDArray[np.bool_]
-Array = NDArray[Any]
-Colour = tuple[float, float, float]  # sRGB, 0..255
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[Any]  # float32
+Doubles: TypeAlias = NDArray[Any]  # float64
+Bytes: TypeAlias = NDArray[Any]  # uint8
+Ints: TypeAlias = NDArray[Any]  # int32
+Bools: TypeAlias = NDArray[Any]
+Colour: TypeAlias = tuple[float, float, float]  # sRGB, 0..255

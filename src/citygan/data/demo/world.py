@@ -1,19 +1,20 @@
 """What a scene consists of: the street, the light, objects with their motion, and the planar surfaces they are made of.
 
-World metres: x to the right, y up, z ahead. A place in the street is (s, z): s metres to the right of its centre line. A
-heading of 0 looks along the street, +90 degrees to the right.
+World metres: x to the right, y up, z ahead. A place in the street is (s, z): s metres to the right of its centre line.
+A heading of 0 looks along the street, +90 degrees to the right.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
 
 from .canvas import Canvas
 from .texture import PLAIN, TILE_METRES, Atlas, pack
-from .types import Array, Bools, Bytes, Doubles, Floats, Ints
+from .types import Bools, Bytes, Doubles, Floats, Ints
 
 MASK_LEVELS = 5
 PROFILE_STEP = 0.5  # metres
@@ -21,9 +22,10 @@ PROFILE_START = -30.0
 PROFILE_COUNT = 520
 
 GROUND_SURFACE, SKY_SURFACE, EGO_SURFACE, FIRST_SURFACE = 0, 1, 2, 3
-THING_IDS = (24, 25, 26, 27, 28, 31, 32, 33)
-(EGO, STATIC, DYNAMIC, GROUND, ROAD, SIDEWALK, BUILDING, WALL, FENCE, POLE, LIGHT, SIGN, VEGETATION, TERRAIN, SKY, PERSON, RIDER,
- CAR, TRUCK, BUS, TRAIN, MOTORCYCLE, BICYCLE) = (1, 4, 5, 6, 7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # fmt: skip
+EGO, STATIC, DYNAMIC, GROUND, ROAD, SIDEWALK, BUILDING, WALL, FENCE = 1, 4, 5, 6, 7, 8, 11, 12, 13
+POLE, LIGHT, SIGN, VEGETATION, TERRAIN, SKY = 17, 19, 20, 21, 22, 23
+PERSON, RIDER, CAR, TRUCK, BUS, TRAIN, MOTORCYCLE, BICYCLE = 24, 25, 26, 27, 28, 31, 32, 33
+Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ class Street:
     texture_shift: tuple[float, float]
     solid_centre: bool
 
-    def centre(self, z: Array) -> Array:
+    def centre(self, z: Any) -> Any:
         """x of the centre line at z."""
         return 0.5 * self.curvature * z * z
 
-    def direction(self, z: Array) -> Array:
+    def direction(self, z: Any) -> Any:
         """Heading of the street at z, radians."""
         return np.arctan(self.curvature * z)
 
@@ -96,7 +98,7 @@ class Surfaces:
 
 @dataclass(frozen=True)
 class Objects:
-    """Where things are at frame 0 and how they move: place [n, 3] = s, z, heading; rate [n, 2] = metres a frame along s, z."""
+    """Where things are at frame 0, place [n, 3] = s, z, heading; and rate [n, 2], metres a frame along s and z."""
 
     place: Doubles
     rate: Doubles
@@ -113,7 +115,8 @@ class Eye:
     pitch: float
     yaw: float
     yaw_rate: float
-    speed: float
+    speed: float  # metres a frame at the start
+    reach: float  # metres after which it has come to rest, so that no sequence leaves the street or hits anyone
     horizon: float  # height of the horizon in the picture at no pitch, 0 top .. 1 bottom
     bonnet: float  # share of the height covered by the own car, 0: none
 
@@ -160,8 +163,7 @@ class Builder:
         return len(self._objects) - 1
 
     def add(
-        self, owner: int, origin: tuple[float, float, float], right: tuple[float, float, float], up: tuple[float, float, float],
-        canvas: Canvas, class_id: int, *, instance: int | None = None, tile: int = PLAIN, two_sided: bool = False,
+        self, owner: int, origin: Vector, right: Vector, up: Vector, canvas: Canvas, class_id: int, *, instance: int | None = None, tile: int = PLAIN, two_sided: bool = False,
         caster: bool = False, swing: tuple[float, float] = (0.0, 0.0),
     ) -> None:  # fmt: skip
         """A planar surface of an object; `instance` defaults to the class id (stuff)."""
@@ -171,9 +173,7 @@ class Builder:
         marks = (owner, class_id, class_id if instance is None else instance, texture, tile, two_sided, caster)
         self._surfaces.append((*marks, origin, right, up, swing))
 
-    def finish(
-        self, street: Street, light: Light, eye: Eye, skyline: Floats, facade: tuple[float, float]
-    ) -> World:
+    def finish(self, street: Street, light: Light, eye: Eye, skyline: Floats, facade: tuple[float, float]) -> World:
         """Pack the textures and freeze everything."""
         places = np.array(self._objects, np.float64)
         rows = self._surfaces
