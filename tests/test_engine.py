@@ -274,3 +274,38 @@ def test_one_hot_and_instance_edges() -> None:
     assert x[0, -1].tolist() == [[0, 1, 1, 1], [0, 1, 1, 1]]
     colours = InputEncoder(table, None, "colour", False)(Batch(label=label))
     assert torch.allclose((colours[0, :, 0, 0] + 1) * 127.5, torch.tensor([128.0, 64.0, 128.0]), atol=1e-4)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("options", [{}, {"cuda_graphs": True}, {"bf16": True, "cuda_graphs": True}, {"ema": 0.5}])
+def test_on_a_gpu_steps_agree_with_the_cpu(options: dict[str, Any]) -> None:
+    cuda = torch.device("cuda")
+    torch.backends.cudnn.allow_tf32 = False
+    here, there = Engine(_pix2pix(), Plan(steps=8), CPU), Engine(_pix2pix(), Plan(steps=8, **options), cuda)
+    loose = 0.1 if options.get("bf16") else 5e-3
+    for step in range(8):
+        batch = _batch(step)
+        assert batch.source is not None and batch.photo is not None
+        a = here.train_step(step, batch)
+        b = there.train_step(step, Batch(source=batch.source.cuda(), photo=batch.photo.cuda()))
+        for name, loss in a.items():
+            torch.testing.assert_close(b[name].cpu(), loss, rtol=loose, atol=loose)
+    there.check(b)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("graphs", [False, True])
+def test_on_a_gpu_steps_that_are_not_finite_change_nothing_and_are_told(graphs: bool) -> None:
+    engine = Engine(_pix2pix(), Plan(steps=8, cuda_graphs=graphs), torch.device("cuda"))
+    for step in range(8):
+        batch = _batch(step)
+        assert batch.source is not None and batch.photo is not None
+        photo = batch.photo.cuda()
+        if step >= 5:
+            photo[0, 0, 0, 0] = float("nan")
+            before = {key: value.clone() for key, value in engine.networks["generator"].state_dict().items()}
+        losses = engine.train_step(step, Batch(source=batch.source.cuda(), photo=photo))
+    for key, parameter in engine.networks["generator"].named_parameters():
+        assert torch.equal(before[key], parameter)
+    with pytest.raises(DivergedError, match="at step 6"):
+        engine.check(losses)

@@ -160,6 +160,7 @@ def run_training(
         bf16=options.precision == "bf16",
         channels_last=options.channels_last,
         compile=options.compile,
+        cuda_graphs=options.cuda_graphs,
         ema=options.ema,
     )
     engine = Engine(built.recipe, plan, device, ranks)
@@ -408,13 +409,16 @@ def _initialise(engine: Engine, folder: Path) -> None:
         average.load_state_dict(engine.networks[name].state_dict())
 
 
-def check_device(settings: Settings, device: torch.device) -> None:
+def check_device(settings: Settings, device: torch.device, ranks: int) -> None:
     """Finds before the work what a device cannot do.
 
     Raises:
         MachineError: bfloat16 or CUDA graphs where there are none.
+        UsageError: CUDA graphs on several devices.
     """
     if settings.train.precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise MachineError(f"{device} has no bfloat16", where="train.precision", hint="Take float32")
     if settings.train.cuda_graphs and device.type != "cuda":
         raise MachineError(f"{device} has no CUDA graphs", where="train.cuda_graphs", hint="Take false")
+    if settings.train.cuda_graphs and ranks > 1:
+        raise UsageError("one device only", where="train.cuda_graphs", hint="Take false with torchrun")

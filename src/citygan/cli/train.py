@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,7 +110,7 @@ def _train(
     from citygan.training import about, build, check_device
 
     place = pick_device(device, _local_rank())
-    check_device(settings, place)
+    check_device(settings, place, int(os.environ.get("WORLD_SIZE", "1")))
     assert prepared is not None
     ranks = join(place.type)
     try:
@@ -133,14 +134,14 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     from contextlib import nullcontext
 
     from citygan.config import Layer, resolve
-    from citygan.data.store import resolve_set, to_yaml
+    from citygan.data.store import resolve_set
     from citygan.devices import pick_device
     from citygan.files import lock, write_text
     from citygan.progress import say
     from citygan.runs import resolve_run
     from citygan.train.distributed import join, leave
     from citygan.training import check_device
-    from citygan.yamlfile import read_yaml
+    from citygan.yamlfile import read_yaml, to_yaml
 
     path = resolve_run(resume)
     file = path / "config.yaml"
@@ -150,7 +151,7 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
         return
     prepared = resolve_set(data or settings.data)
     place = pick_device(device, _local_rank())
-    check_device(settings, place)
+    check_device(settings, place, int(os.environ.get("WORLD_SIZE", "1")))
     ranks = join(place.type)
     try:
         with lock(path) if ranks.first else nullcontext():
@@ -180,8 +181,6 @@ def _run(settings: Settings, prepared: PreparedSet, path: Path, place: Any, rank
 
 def _open_data(name: str | None, dry_run: bool) -> PreparedSet | None:
     """The set to train on; the demo city is prepared where there is none at all."""
-    import os
-
     from citygan.data.store import PreparedSet, resolve_set
     from citygan.files import data_home, read_last
     from citygan.progress import say
@@ -198,7 +197,8 @@ def _open_data(name: str | None, dry_run: bool) -> PreparedSet | None:
         say("nothing is prepared yet: preparing the demo city")
         prepare_demo()
     found: PreparedSet = resolve_set(name)
-    say(f"using {found.path}")
+    if int(os.environ.get("RANK", "0")) == 0:
+        say(f"using {found.path}")
     return found
 
 
@@ -219,8 +219,6 @@ def _data_name(prepared: PreparedSet) -> str:
 
 
 def _local_rank() -> int:
-    import os
-
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 

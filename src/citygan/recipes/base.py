@@ -43,9 +43,10 @@ class Group:
     schedule: Callable[[int, int], float]
     betas: tuple[float, float]
 
-    def optimizer(self, networks: dict[str, nn.Module], fused: bool) -> torch.optim.Optimizer:
-        parameters = [p for name in self.networks for p in networks[name].parameters()]
-        return torch.optim.Adam(parameters, lr=self.rate, betas=self.betas, fused=fused)
+    def optimizer(self, parameters: list[nn.Parameter], *, fused: bool, recorded: bool) -> torch.optim.Optimizer:
+        """The optimizer of these networks' parameters; `recorded`: its step can become part of a CUDA graph."""
+        rate = torch.tensor(self.rate, device=parameters[0].device) if recorded else self.rate
+        return torch.optim.Adam(parameters, lr=rate, betas=self.betas, fused=fused, capturable=recorded)
 
 
 class Recipe(ABC):

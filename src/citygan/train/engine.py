@@ -20,6 +20,7 @@ from citygan.errors import DamagedError, DivergedError
 from citygan.recipes.base import Recipe, Update
 from citygan.train.checkpoint import Tensors, load_network
 from citygan.train.distributed import Ranks
+from citygan.train.graphs import StepGraph
 
 NEVER = 2**62
 
@@ -34,6 +35,7 @@ class Plan:
     bf16: bool = False
     channels_last: bool = True
     compile: bool = False
+    cuda_graphs: bool = False
     ema: float = 0.0
 
 
@@ -63,13 +65,20 @@ class Engine:
         if plan.compile:
             for network in self.networks.values():
                 network.compile()
-        fused = device.type in ("cpu", "cuda")
-        self.optimizers = {name: group.optimizer(self.networks, fused) for name, group in recipe.groups.items()}
+        self.optimizers = {name: self._optimizer(name) for name in recipe.groups}
         self.parameters = {
             name: [p for item in optimizer.param_groups for p in item["params"]]
             for name, optimizer in self.optimizers.items()
         }
         self._first_bad = torch.full((), NEVER, dtype=torch.int64, device=device)
+        self._now = torch.zeros((), dtype=torch.int64, device=device)  # the step, where a recorded step can read it
+        self._graph = StepGraph(self._carry_out) if plan.cuda_graphs else None
+
+    def _optimizer(self, group_name: str) -> torch.optim.Optimizer:
+        parameters = [p for _, p in self._named(group_name)]
+        return self.recipe.groups[group_name].optimizer(
+            parameters, fused=self.device.type in ("cpu", "cuda"), recorded=self.plan.cuda_graphs
+        )
 
     # one step
 
@@ -87,9 +96,20 @@ class Engine:
                 devices such steps change nothing and `check` tells).
         """
         torch.manual_seed(_mix(self.plan.seed, step, self.ranks.rank))
+        self._now.fill_(step)
         for name, group in self.recipe.groups.items():
+            rate = group.rate * group.schedule(step, self.plan.steps)
             for item in self.optimizers[name].param_groups:
-                item["lr"] = group.rate * group.schedule(step, self.plan.steps)
+                if isinstance(item["lr"], Tensor):
+                    item["lr"].fill_(rate)
+                else:
+                    item["lr"] = rate
+        if self._graph is not None:
+            return self._graph(self.recipe.phase(step), batch)
+        return self._carry_out(batch)
+
+    def _carry_out(self, batch: Batch) -> dict[str, Tensor]:
+        """The updates of one step, in their order."""
         parts = batch.split(self.plan.accumulate) if self.plan.accumulate > 1 else [batch]
         streams = [self.recipe.updates(part) for part in parts]
         losses: dict[str, Tensor] = {}
@@ -105,7 +125,7 @@ class Engine:
                 for name, loss in update.losses.items():
                     losses[name] = losses.get(name, 0) + loss.detach() / len(parts)
             if updates[0].step:
-                self._step(step, group_name, losses)
+                self._step(group_name, losses)
                 begun.discard(group_name)
         return losses
 
@@ -120,17 +140,17 @@ class Engine:
                 updates.append(update)
         return updates or None
 
-    def _step(self, step: int, group_name: str, losses: dict[str, Tensor]) -> None:
+    def _step(self, group_name: str, losses: dict[str, Tensor]) -> None:
         """Averages over the ranks, checks, steps, and lets the averages follow."""
         optimizer = self.optimizers[group_name]
         gradients = [p.grad for p in self.parameters[group_name] if p.grad is not None]
         self.ranks.average(gradients)
         bad = ~torch.isfinite(torch.stack(torch._foreach_norm(gradients, float("inf")))).all()
         if self.device.type == "cuda":
-            self._first_bad = torch.minimum(self._first_bad, torch.where(bad, step, NEVER))
+            self._first_bad.copy_(torch.minimum(self._first_bad, torch.where(bad, self._now, NEVER)))
             optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
         elif bool(bad):
-            raise _diverged(step, losses, f"a gradient of the {group_name} is not finite")
+            raise _diverged(int(self._now), losses, f"a gradient of the {group_name} is not finite")
         optimizer.step()
         for name in self.recipe.groups[group_name].networks:
             if name in self.averages:
