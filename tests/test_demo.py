@@ -50,7 +50,9 @@ def test_shapes_and_types() -> None:
         assert frame.photo.dtype == frame.graphics.dtype == frame.label.dtype == np.uint8
         assert frame.instance.dtype == np.uint16 and frame.label.shape == frame.instance.shape == (96, 160)
     assert first.flow is not None and first.flow.shape == (96, 160, 2) and first.flow.dtype == np.float32
-    assert first.occlusion is not None and first.occlusion.shape == (96, 160) and set(np.unique(first.occlusion)) <= {0, 1}
+    assert (
+        first.occlusion is not None and first.occlusion.shape == (96, 160) and set(np.unique(first.occlusion)) <= {0, 1}
+    )
     assert np.isfinite(first.flow).all()
     assert last.flow is None and last.occlusion is None
 
@@ -119,7 +121,13 @@ def test_all_train_classes_and_void_within_24_scenes() -> None:
 
 def test_class_shares_are_those_of_streets() -> None:
     labels = np.stack([frame.label for frame in sample()])
-    for class_id, low, high in ((7, 0.22, 0.40), (11, 0.12, 0.32), (21, 0.07, 0.24), (23, 0.04, 0.20), (26, 0.02, 0.14)):
+    for class_id, low, high in (
+        (7, 0.22, 0.40),
+        (11, 0.12, 0.32),
+        (21, 0.07, 0.24),
+        (23, 0.04, 0.20),
+        (26, 0.02, 0.14),
+    ):
         assert low < (labels == class_id).mean() < high, class_id
 
 
@@ -158,7 +166,9 @@ def warp(picture: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_L
 @pytest.mark.parametrize("scene", range(6))
 def test_photos_follow_the_flow(scene: int) -> None:
     first, second = pair(scene)
-    assert first.photo is not None and second.photo is not None and first.flow is not None and first.occlusion is not None
+    assert (
+        first.photo is not None and second.photo is not None and first.flow is not None and first.occlusion is not None
+    )
     seen = first.occlusion == 0
     now, then = cv2.blur(first.photo, (3, 3)).astype(np.float32), cv2.blur(second.photo, (3, 3)).astype(np.float32)
 
@@ -221,7 +231,9 @@ def test_mean_colours_score_no_better_than_on_real_streets() -> None:
             table[class_id] = photos[labels == class_id].mean(axis=0).round()
         for frame in own:
             assert frame.photo is not None
-            scores.append(structural_similarity(frame.photo, table[frame.label], data_range=255, channel_axis=2, win_size=7))
+            scores.append(
+                structural_similarity(frame.photo, table[frame.label], data_range=255, channel_axis=2, win_size=7)
+            )
     assert 0.3 < np.mean(scores) <= 0.5
 
 

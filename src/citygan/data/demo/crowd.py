@@ -34,7 +34,7 @@ def parked_two_wheeler(builder: Builder, rng: Generator, s: float, z: float, sid
 
 
 def riders(builder: Builder, rng: Generator, street: Street, eye: Eye, sun_side: float) -> float:
-    """Cyclists and motorcyclists under way, and parked two-wheelers on the pavement; returns the z of those that cross."""
+    """Cyclists and motorcyclists under way, parked two-wheelers on the pavement; returns the z of who crosses."""
     blocked = float("inf")
     for motor, mean in ((False, 0.8), (True, 0.42)):
         class_id = w.MOTORCYCLE if motor else w.BICYCLE

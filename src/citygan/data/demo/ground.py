@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import world as w
-from .raster import along
+from .planes import along
 from .texture import ASPHALT, BLOTCHES, GRASS, PATCHES, PAVING, TILE_METRES, sample_tiles
 from .types import Array, Bytes, Floats
 from .world import Street

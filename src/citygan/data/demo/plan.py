@@ -6,9 +6,10 @@ import numpy as np
 
 from . import world as w
 from .types import Floats
-from .world import PROFILE_COUNT, Light, Street
+from .world import PROFILE_COUNT, Eye, Light, Street
 
 Generator = np.random.Generator
+REACH_METRES = 60.0  # how far the camera drives at most
 KINDS = ("downtown", "avenue", "residential", "outskirts")
 KIND_SHARES = (0.34, 0.26, 0.24, 0.16)
 
@@ -132,4 +133,27 @@ def street_plan(rng: Generator, kind: str) -> Street:
         wear=float(rng.uniform(0.1, 0.9)),
         texture_shift=(float(rng.uniform(0, 1)), float(rng.uniform(0, 1))),
         solid_centre=bool(rng.random() < 0.3),
+    )
+
+
+def camera_drive(rng: Generator, street: Street) -> Eye:
+    """Where the camera looks from and how it drives."""
+    if street.lanes == 1:
+        lateral = 0.0
+    elif street.lanes == 3:
+        lateral = street.lane_width
+    elif street.lanes == 4:
+        lateral = street.lane_width * float(rng.choice((0.5, 1.5)))
+    else:
+        lateral = street.lane_width * 0.5
+    return Eye(
+        lateral=lateral + float(rng.normal(0, 0.15)),
+        height=float(rng.uniform(1.25, 1.75)),
+        pitch=float(rng.normal(0, 0.012)),
+        yaw=float(rng.normal(0.01, 0.10)),
+        yaw_rate=float(rng.normal(0, 0.02)),
+        speed=float(rng.uniform(0.25, 0.75)) if rng.random() > 0.1 else 0.0,
+        reach=REACH_METRES,
+        horizon=float(rng.uniform(0.45, 0.535)),
+        bonnet=float(rng.uniform(0.05, 0.10)) if rng.random() < 0.4 else 0.0,
     )

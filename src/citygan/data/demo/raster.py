@@ -1,8 +1,8 @@
 """From a world to a buffer of what each sample of the picture sees, and from two such buffers to exact flow.
 
-Every surface is planar, so a pixel's place on it is a homography of the pixel, its inverse depth is linear in the pixel,
-and the flow of all its pixels is one homography too. The buffer has two samples a pixel along each side; sample (2i, 2j)
-is the centre of pixel (i, j), so labels and flow need no rounding.
+Every surface is planar, so a pixel's place on it is a homography of the pixel, its inverse depth is linear in the pixel
+and the flow of all its pixels is one homography too. The buffer has two samples a pixel along each side; sample
+(2i, 2j) is the centre of pixel (i, j), so labels and flow need no rounding.
 """
 
 from __future__ import annotations
@@ -11,67 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .types import Array, Bools, Bytes, Doubles, Floats, Ints
+from .planes import SAMPLES, Camera, boxes_of, camera, cut, homographies, inverse_of, place
+from .types import Bools, Bytes, Doubles, Floats, Ints
 from .world import (
     EGO_SURFACE,
     FIRST_SURFACE,
     GROUND_SURFACE,
-    PROFILE_COUNT,
-    PROFILE_START,
-    PROFILE_STEP,
     SKY_SURFACE,
     World,
 )
 
-SAMPLES = 2  # a pixel, along each side
-NEAR_METRES = 0.15
 FAR_METRES = 500.0
-FOCAL = 1.06  # focal length over the geometric mean of the sides
 SWING_RATE = 0.55  # radians a frame of a walking leg
-
-
-@dataclass(frozen=True)
-class Camera:
-    """Position [3], rotation [3, 3] (world to right, down, ahead), focal length and principal point in pixels."""
-
-    position: Doubles
-    rotation: Doubles
-    focal: float
-    cx: float
-    cy: float
-
-    @property
-    def matrix(self) -> Doubles:
-        """World directions to homogeneous pixels."""
-        k = np.array([[self.focal, 0, self.cx], [0, self.focal, self.cy], [0, 0, 1]])
-        return np.asarray(k @ self.rotation, np.float64)
-
-    def rays(self, width: int, height: int) -> tuple[Floats, Floats, Floats]:
-        """World direction of each sample at unit depth: three float32 [height, width]."""
-        inverse = np.linalg.inv(self.matrix)
-        px = np.arange(width, dtype=np.float32)[None, :] / SAMPLES
-        py = np.arange(height, dtype=np.float32)[:, None] / SAMPLES
-        x, y, z = (
-            np.float32(row[0]) * px + (np.float32(row[1]) * py + np.float32(row[2]))
-            for row in inverse.astype(np.float32)
-        )
-        return x, y, z
-
-
-def camera(world: World, frame: int, size: tuple[int, int]) -> Camera:
-    """The camera at a frame for pictures of `size` (width, height)."""
-    width, height = size
-    eye, street = world.eye, world.street
-    z = eye.reach * (1 - np.exp(-eye.speed * frame / eye.reach))
-    turn = eye.yaw + eye.yaw_rate * np.sin(0.12 * frame) + float(street.direction(np.float64(z)))
-    x = float(street.centre(np.float64(z))) + eye.lateral * np.cos(float(street.direction(np.float64(z))))
-    bump = 0.006 * np.sin(0.9 * frame)
-    cos, sin = np.cos(turn), np.sin(turn)
-    up, ahead = np.cos(eye.pitch), np.sin(eye.pitch)
-    rotation = np.array([[cos, 0, -sin], [sin * ahead, -up, cos * ahead], [sin * up, ahead, cos * up]])
-    focal = FOCAL * float(np.sqrt(width * height))
-    position = np.array([x, eye.height + bump, z])
-    return Camera(position, rotation, focal, (width - 1) / 2, eye.horizon * (height - 1))
 
 
 @dataclass(frozen=True)
@@ -96,12 +47,12 @@ class Buffer:
 def _posed(world: World, frame: int, eye: Camera) -> tuple[Doubles, Doubles, Doubles, Doubles, Doubles]:
     """World origin, right and up of all surfaces, and place and heading of all objects at a frame."""
     objects, surfaces, street = world.objects, world.surfaces, world.street
-    place = objects.place.copy()
-    place[:, :2] += objects.rate * frame
-    x = place[:, 0] + street.centre(place[:, 1])
-    toward = np.arctan2(x - eye.position[0], place[:, 1] - eye.position[2])
-    heading = np.where(objects.facing, toward, place[:, 2] + street.direction(place[:, 1]))
-    ground = np.stack([x, np.zeros_like(x), place[:, 1]], axis=1)
+    where = objects.place.copy()
+    where[:, :2] += objects.rate * frame
+    x = where[:, 0] + street.centre(where[:, 1])
+    toward = np.arctan2(x - eye.position[0], where[:, 1] - eye.position[2])
+    heading = np.where(objects.facing, toward, where[:, 2] + street.direction(where[:, 1]))
+    ground = np.stack([x, np.zeros_like(x), where[:, 1]], axis=1)
     sin, cos = np.sin(heading)[surfaces.owner], np.cos(heading)[surfaces.owner]
 
     def turned(vector: Doubles) -> Doubles:
@@ -123,59 +74,6 @@ def _posed(world: World, frame: int, eye: Camera) -> tuple[Doubles, Doubles, Dou
     return turned(origin) + ground[surfaces.owner], turned(right), turned(up), ground, heading
 
 
-def _inverse(matrices: Doubles) -> Doubles:
-    """Inverse of [n, 3, 3] by cofactors."""
-    a, b, c = matrices[:, :, 0], matrices[:, :, 1], matrices[:, :, 2]
-    rows = np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)], axis=1)
-    determinant = np.einsum("ni,ni->n", a, rows[:, 0])
-    return np.asarray(rows / np.where(np.abs(determinant) < 1e-12, 1e-12, determinant)[:, None, None])
-
-
-def _homographies(eye: Camera, origin: Doubles, right: Doubles, up: Doubles) -> Doubles:
-    matrix = eye.matrix
-    return np.stack([right @ matrix.T, up @ matrix.T, (origin - eye.position) @ matrix.T], axis=2)
-
-
-def _boxes(forward: Doubles, width: int, height: int) -> tuple[Ints, Doubles]:
-    """Bounding boxes (x0, x1, y0, y1 in samples, x0 = x1 where nothing shows) and nearest depth of unit squares."""
-    corners = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], np.float64)
-    points = np.einsum("nij,cj->nci", forward, corners)
-    depth = points[..., 2]
-    inside = depth > NEAR_METRES
-    places, valid = [points[..., :2] / np.where(inside, depth, 1.0)[..., None]], [inside]
-    for k in range(4):  # where an edge pierces the near plane
-        first, second = points[:, k], points[:, (k + 1) % 4]
-        crosses = inside[:, k] != inside[:, (k + 1) % 4]
-        gap = np.where(crosses, second[:, 2] - first[:, 2], 1.0)
-        t = (NEAR_METRES - first[:, 2]) / gap
-        places.append(((first + t[:, None] * (second - first))[:, None, :2]) / NEAR_METRES)
-        valid.append(crosses[:, None])
-    xy, ok = np.concatenate(places, axis=1), np.concatenate(valid, axis=1)[..., None]
-    low = np.where(ok, xy, np.inf).min(axis=1) * SAMPLES
-    high = np.where(ok, xy, -np.inf).max(axis=1) * SAMPLES
-    limit = np.array([width, height])
-    first_sample = np.clip(np.ceil(np.clip(low, -1e6, 1e6)), 0, limit).astype(np.int32)
-    last_sample = np.clip(np.floor(np.clip(high, -1e6, 1e6)) + 1, first_sample, limit).astype(np.int32)
-    boxes = np.stack([first_sample[:, 0], last_sample[:, 0], first_sample[:, 1], last_sample[:, 1]], axis=1)
-    return boxes, np.maximum(depth.min(axis=1), NEAR_METRES)
-
-
-def _place(backward: Floats, px: Floats, py: Floats, inverse: Floats) -> tuple[Floats, Floats, Bools]:
-    """(u, v) of samples and whether they lie on the unit square."""
-    u = (backward[0, 0] * px + (backward[0, 1] * py + backward[0, 2])) / inverse
-    v = (backward[1, 0] * px + (backward[1, 1] * py + backward[1, 2])) / inverse
-    return u, v, (u >= 0) & (u < 1) & (v >= 0) & (v < 1)
-
-
-def _cut(wins: Bools, levels: list[Bools], level: int, u: Floats, v: Floats) -> None:
-    """Take the samples out of `wins` that lie on a transparent part of a mask."""
-    mask = levels[min(level, len(levels) - 1)]
-    h, w = mask.shape
-    column = (u[wins] * w).astype(np.int32)
-    row = ((1 - v[wins]) * h).astype(np.int32)
-    wins[wins] = mask[np.minimum(row, h - 1), np.minimum(column, w - 1)]
-
-
 def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: bool = True) -> Buffer:
     """Rasterise a frame."""
     width, height = size[0] * SAMPLES, size[1] * SAMPLES
@@ -183,10 +81,10 @@ def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: b
     origin, right, up, places, headings = _posed(world, frame, eye)
     ground = np.array([[0.0, 0, 0]]), np.array([[1.0, 0, 0]]), np.array([[0.0, 0, 1]])
     planes = [np.concatenate([g, g, g, rest]) for g, rest in zip(ground, (origin, right, up), strict=True)]
-    forward = _homographies(eye, *planes)
+    forward = homographies(eye, *planes)
     forward[SKY_SURFACE] = eye.matrix
     forward[EGO_SURFACE] = np.eye(3)
-    backward = _inverse(forward)
+    backward = inverse_of(forward)
     normal = np.cross(right, up)
     normal /= np.maximum(np.linalg.norm(normal, axis=1), 1e-9)[:, None]
     toward = np.einsum("ni,ni->n", normal, eye.position - origin)
@@ -203,8 +101,8 @@ def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: b
     surface = np.where(on_ground, np.int32(GROUND_SURFACE), np.int32(SKY_SURFACE))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         safe = np.where(on_ground, plane, np.float32(1))
-        u, v, _ = _place(low[0], px, py, safe)
-        boxes, nearest = _boxes(forward[FIRST_SURFACE:], width, height)
+        u, v, _ = place(low[0], px, py, safe)
+        boxes, nearest = boxes_of(forward[FIRST_SURFACE:], width, height)
         columns = np.moveaxis(forward[FIRST_SURFACE:], 2, 0)
         determinant = np.einsum(
             "ni,ni->n", columns[0], np.cross(columns[1], columns[2])
@@ -222,11 +120,11 @@ def render_buffer(world: World, frame: int, size: tuple[int, int], *, shadows: b
             wins = c > depth[window]
             if not wins.any():
                 continue
-            uu, vv, inside = _place(inverse, px[:, x0:x1], py[y0:y1], c)
+            uu, vv, inside = place(inverse, px[:, x0:x1], py[y0:y1], c)
             wins &= inside
             mask = world.masks[world.surfaces.texture[k]]
             if mask is not None:
-                _cut(wins, mask, int(levels[k]), uu, vv)
+                cut(wins, mask, int(levels[k]), uu, vv)
             np.copyto(depth[window], c, where=wins)
             np.copyto(surface[window], np.int32(k + FIRST_SURFACE), where=wins)
             np.copyto(u[window], uu, where=wins)
@@ -261,26 +159,26 @@ def _shadows(
     across = 2 * half[:, 0:1] * np.stack([cos, zero, -sin], axis=1)
     groups: list[tuple[Doubles, list[list[Bools] | None], Doubles | None]] = []
     groups.append(
-        (_homographies(eye, places[feet] - 0.5 * along - 0.5 * across, across, along), [None] * len(feet), half[:, 2])
+        (homographies(eye, places[feet] - 0.5 * along - 0.5 * across, across, along), [None] * len(feet), half[:, 2])
     )
     sun = world.light.sun
     if float(world.light.sun_colour.max()) > 0.25:
         chosen = np.flatnonzero(world.surfaces.caster)
         slope = np.array([sun[0] / sun[1], 1.0, sun[2] / sun[1]], np.float64)
         flat = [vector[chosen] - vector[chosen, 1:2] * slope for vector in planes]
-        groups.append((_homographies(eye, *flat), [world.masks[world.surfaces.texture[k]] for k in chosen], None))
+        groups.append((homographies(eye, *flat), [world.masks[world.surfaces.texture[k]] for k in chosen], None))
     for forward, masks, strength in groups:
         if not len(forward):
             continue
-        boxes, nearest = _boxes(forward, width, height)
-        backward = _inverse(forward).astype(np.float32)
+        boxes, nearest = boxes_of(forward, width, height)
+        backward = inverse_of(forward).astype(np.float32)
         for k in range(len(forward)):
             x0, x1, y0, y1 = boxes[k].tolist()
             if x1 <= x0 or y1 <= y0 or nearest[k] > 90:
                 continue
             window = (slice(y0, y1), slice(x0, x1))
             c = backward[k, 2, 0] * px[:, x0:x1] + (backward[k, 2, 1] * py[y0:y1] + backward[k, 2, 2])
-            uu, vv, inside = _place(backward[k], px[:, x0:x1], py[y0:y1], c)
+            uu, vv, inside = place(backward[k], px[:, x0:x1], py[y0:y1], c)
             inside &= (surface[window] == GROUND_SURFACE) & (c > 0)
             if not inside.any():
                 continue
@@ -290,7 +188,7 @@ def _shadows(
                 continue
             mask = masks[k]
             if mask is not None:
-                _cut(inside, mask, 2, uu, vv)
+                cut(inside, mask, 2, uu, vv)
             np.copyto(decals[window], np.float32(1), where=inside)
 
 
@@ -330,11 +228,3 @@ def flow(first: Buffer, second: Buffer) -> tuple[Floats, Bytes]:
     nearer = second.inverse_depth[row, column] > inverse_depth / scale * 1.01 + 1e-6
     occluded = ~inside | ((seen != ids) & nearer)
     return vectors, occluded.astype(np.uint8)
-
-
-def along(profile: Floats, z: Floats) -> Array:
-    """Look up a table along the street, [PROFILE_COUNT], at z metres."""
-    index = np.clip((z - np.float32(PROFILE_START)) * np.float32(1 / PROFILE_STEP), 0, PROFILE_COUNT - 1).astype(
-        np.int32
-    )
-    return np.take(profile, index)

@@ -8,15 +8,15 @@ import numpy as np
 
 from . import facades, plants, traffic
 from . import world as w
-from .canvas import Canvas, Paint
-from .plan import KIND_SHARES, KINDS, light_of_day, street_plan
-from .texture import BRICK, LEAVES, PLASTER, ROOF
+from .canvas import Canvas
+from .houses import building
+from .plan import KIND_SHARES, KINDS, camera_drive, light_of_day, street_plan
+from .texture import LEAVES
 from .types import Colour
-from .world import PROFILE_COUNT, PROFILE_START, PROFILE_STEP, Builder, Eye, World
+from .world import PROFILE_COUNT, PROFILE_START, PROFILE_STEP, Builder, World
 
 Generator = np.random.Generator
 STREET_METRES = 150.0  # how far the street is built up
-REACH_METRES = 60.0  # how far the camera drives at most
 CLEARANCE_METRES = 5.5  # what the camera keeps from whoever crosses its way
 
 
@@ -79,84 +79,9 @@ class Layout:
         margin = street.crossing_half + 2.6
         return z1 < street.crossing - margin or z0 > street.crossing + margin
 
-    # Buildings
-
-    def building(
-        self,
-        s: float,
-        z: float,
-        heading: float,
-        width: float,
-        height: float,
-        depth: float,
-        *,
-        shops: bool,
-        cheap: bool = False,
-    ) -> None:
-        """A house whose front's middle stands at (s, z) and is seen looking along `heading`."""
-        rng, add = self.houses, self.builder.add
-        weights = {
-            "downtown": (0.2, 0.25, 0.2, 0.15, 0.2),
-            "avenue": (0.2, 0.3, 0.15, 0.1, 0.25),
-            "residential": (0.4, 0.45, 0.0, 0.0, 0.15),
-            "outskirts": (0.25, 0.3, 0.35, 0.1, 0.0),
-        }[self.kind]
-        style = str(rng.choice(facades.STYLES, p=weights))
-        paint = facades.wall_paint(rng, style)
-        tile = facades.FACADE_TILE[style]
-        front = facades.facade(
-            rng,
-            style,
-            paint,
-            width,
-            height,
-            shops=shops,
-            daylight=self.light.daylight,
-            ppm=facades.NEAR_PPM if z - width / 2 < facades.FAR_METRES and not cheap else facades.FAR_PPM,
-        )
-        owner = self.builder.add_object(s, z, heading)
-        add(owner, (-width / 2, 0, 0), (width, 0, 0), (0, height, 0), front, w.BUILDING, tile=tile)
-        pitched = style in ("brick", "plaster", "old") and height < 15 and rng.random() < 0.8
-        rise = float(rng.uniform(2.0, 3.8)) if pitched else 0.0
-        side = facades.gable(rng, paint, depth, height, rise)
-        if not cheap:
-            add(owner, (-width / 2, 0, depth), (0, 0, -depth), (0, height + rise, 0), side, w.BUILDING, tile=tile)
-            add(owner, (width / 2, 0, 0), (0, 0, depth), (0, height + rise, 0), side, w.BUILDING, tile=tile)
-        if pitched:
-            slope = facades.roof(rng, width, float(np.hypot(depth / 2, rise)))
-            add(
-                owner,
-                (-width / 2, height, 0),
-                (width, 0, 0),
-                (0, rise, depth / 2),
-                slope,
-                w.BUILDING,
-                tile=ROOF,
-                two_sided=True,
-            )
-            if rng.random() < 0.7:
-                x = float(rng.uniform(-width / 3, width / 3))
-                stack = Canvas(0.8, 2.0, 16.0, Paint((120, 84, 70), (180, 90, 90), 180))
-                for z0 in (depth * 0.35,):
-                    add(
-                        owner,
-                        (x, height + rise * 0.5, z0),
-                        (0.8, 0, 0),
-                        (0, 2.0, 0),
-                        stack,
-                        w.BUILDING,
-                        tile=BRICK,
-                        two_sided=True,
-                    )
-        elif rng.random() < 0.5 and not cheap:  # set-back attic or lift house
-            x, wide = float(rng.uniform(-width / 3, 0)), width / 3
-            attic = Canvas(wide, 2.6, 10.0, paint.times(0.85))
-            attic.rect(0.5, 0.6, wide - 0.5, 1.9, Paint((60, 70, 80), (120, 190, 236), 10))
-            add(owner, (x, height, 2.0), (wide, 0, 0), (0, 2.6, 0), attic, w.BUILDING, tile=PLASTER, two_sided=True)
-
     def row(self, side: int) -> None:
         """One side of the street: houses, gardens, parks, walls."""
-        rng, sign = self.houses, (1 if side else -1)
+        rng, sign, day = self.houses, (1 if side else -1), self.light.daylight
         house = {"downtown": 0.95, "avenue": 0.86, "residential": 0.82, "outskirts": 0.52}[self.kind]
         tall = {"downtown": (15, 30), "avenue": (13, 27), "residential": (6.5, 11.5), "outskirts": (7, 17)}[self.kind]
         z = float(rng.uniform(-16, -8))
@@ -175,9 +100,8 @@ class Layout:
                 height = float(np.clip(typical * np.exp(rng.normal(0, 0.22)), 4.8, 34))
                 depth = float(rng.uniform(8, 14))
                 shops = self.setback[side] < 1.5 and rng.random() < 0.65
-                self.building(
-                    sign * self.facade[side], z + width / 2, self._heading(side), width, height, depth, shops=shops
-                )
+                place = (sign * self.facade[side], z + width / 2, self._heading(side))
+                building(self.builder, rng, self.kind, place, (width, height, depth), daylight=day, shops=shops)
                 self.skyline[side, _slice(z, z + width)] = height
                 if self.setback[side] > 2.0:
                     self.street.lot_ground[side, _slice(z, z + width)] = w.TERRAIN
@@ -282,16 +206,9 @@ class Layout:
         while s < 75:
             width = float(rng.uniform(14, 26))
             if rng.random() < 0.62:
-                self.building(
-                    s + width / 2,
-                    end + float(rng.uniform(0, 12)),
-                    -float(self.street.direction(np.float64(end))),
-                    width,
-                    float(rng.uniform(7, 22)),
-                    8.0,
-                    shops=False,
-                    cheap=True,
-                )
+                place = (s + width / 2, end + float(rng.uniform(0, 12)), -float(self.street.direction(end)))
+                extent = (width, float(rng.uniform(7, 22)), 8.0)
+                building(self.builder, rng, self.kind, place, extent, daylight=self.light.daylight, cheap=True)
             else:
                 for _ in range(3):
                     self.plant(
@@ -314,16 +231,9 @@ class Layout:
         if self.street.crossing is not None:
             for side in (0, 1):
                 sign = 1 if side else -1
-                self.building(
-                    sign * 55.0,
-                    self.street.crossing + float(rng.uniform(-4, 4)),
-                    self._heading(side),
-                    26.0,
-                    float(rng.uniform(8, 18)),
-                    8.0,
-                    shops=False,
-                    cheap=True,
-                )
+                place = (sign * 55.0, self.street.crossing + float(rng.uniform(-4, 4)), self._heading(side))
+                extent = (26.0, float(rng.uniform(8, 18)), 8.0)
+                building(self.builder, rng, self.kind, place, extent, daylight=self.light.daylight, cheap=True)
                 for _ in range(2):
                     along_side = self.street.crossing + float(rng.choice((-1, 1))) * (self.street.crossing_half + 2.0)
                     self.plant(self.trees[int(rng.integers(5))], sign * float(rng.uniform(24, 50)), along_side)
@@ -353,35 +263,13 @@ class Layout:
         self.backdrop()
         self.avenue_trees()
         self.railing()
-        eye = self._eye()
+        eye = camera_drive(self.plan_rng, self.street)
         traffic.furnish(self.builder, self.small, self.street, self.kind)
         blocked = traffic.populate(
             self.builder, self.movers, self.street, self.kind, eye, self.light.daylight, self.sun_side
         )
-        eye = dataclasses.replace(eye, reach=float(np.clip(blocked - CLEARANCE_METRES, 1.0, REACH_METRES)))
+        eye = dataclasses.replace(eye, reach=float(np.clip(blocked - CLEARANCE_METRES, 1.0, eye.reach)))
         return self.builder.finish(self.street, self.light, eye, self.skyline, (self.facade[0], self.facade[1]))
-
-    def _eye(self) -> Eye:
-        rng, street = self.plan_rng, self.street
-        if street.lanes == 1:
-            lateral = 0.0
-        elif street.lanes == 3:
-            lateral = street.lane_width
-        elif street.lanes == 4:
-            lateral = street.lane_width * float(rng.choice((0.5, 1.5)))
-        else:
-            lateral = street.lane_width * 0.5
-        return Eye(
-            lateral=lateral + float(rng.normal(0, 0.15)),
-            height=float(rng.uniform(1.25, 1.75)),
-            pitch=float(rng.normal(0, 0.012)),
-            yaw=float(rng.normal(0.01, 0.10)),
-            yaw_rate=float(rng.normal(0, 0.02)),
-            speed=float(rng.uniform(0.25, 0.75)) if rng.random() > 0.1 else 0.0,
-            reach=REACH_METRES,
-            horizon=float(rng.uniform(0.45, 0.535)),
-            bonnet=float(rng.uniform(0.05, 0.10)) if rng.random() < 0.4 else 0.0,
-        )
 
 
 def build(seed: int, scene: int) -> World:

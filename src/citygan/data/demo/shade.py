@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from . import ground
-from .raster import SAMPLES, Buffer, along
+from .planes import SAMPLES, along
+from .raster import Buffer
 from .texture import BLOTCHES, sample_tiles
 from .types import Array, Bytes, Floats
 from .world import EGO_SURFACE, FIRST_SURFACE, GROUND_SURFACE, SKY_SURFACE, Light, World
@@ -237,7 +238,7 @@ def _sunlit(world: World, x: Floats, y: Floats, z: Floats) -> Floats:
 
 
 def _bonnet(buffer: Buffer) -> tuple[Array, Floats, Floats]:
-    """Where the own car shows (mask of the last rows), and how much of sky light and of the horizon it mirrors there."""
+    """Where the own car shows (mask of the last rows), and how much of sky and horizon it mirrors there."""
     own = buffer.surface == EGO_SURFACE
     part = slice(int(np.flatnonzero(own.any(axis=1))[0]), None)
     own = own[part]

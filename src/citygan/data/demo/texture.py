@@ -39,7 +39,7 @@ def tile_noise(rng: np.random.Generator, size: int, cells: int, octaves: int = 4
         else:
             step = size // count
             wide = cv2.resize(np.pad(grid, 2, mode="wrap"), None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
-            layer = wide[2 * step : 2 * step + size, 2 * step : 2 * step + size]
+            layer = np.asarray(wide[2 * step : 2 * step + size, 2 * step : 2 * step + size], np.float32)
         total += weight * layer
         weight *= gain
     total -= total.mean()
@@ -63,7 +63,7 @@ def _stock() -> Floats:
 
 
 def noise_crop(rng: np.random.Generator, height: int, width: int, cell: float) -> Floats:
-    """float32 [height, width] noise of mean 0 and deviation about 1 with blobs of about `cell` pixels, and finer ones."""
+    """float32 [height, width] noise of mean 0 and deviation about 1, blobs of about `cell` pixels and finer ones."""
     scale = 32.0 / cell
     h, w = min(512, max(2, round(height * scale))), min(512, max(2, round(width * scale)))
     y, x = int(rng.integers(0, 513 - h)), int(rng.integers(0, 513 - w))
@@ -155,7 +155,7 @@ def tiles() -> Bytes:
         for level in range(TILE_LEVELS):
             size = TILE_PX >> level
             if level:
-                level_tile = cv2.resize(level_tile, (size, size), interpolation=cv2.INTER_AREA)
+                level_tile = np.asarray(cv2.resize(level_tile, (size, size), interpolation=cv2.INTER_AREA), np.float32)
             block = np.pad(level_tile, TILE_PAD, mode="wrap")
             sheet[index * row : index * row + len(block), left : left + len(block)] = np.clip(128 + 127 * block, 0, 255)
             left += len(block)
@@ -170,7 +170,7 @@ _TILE_LEFT = np.array(
 
 
 def sample_tiles(index: Ints | int, u: Floats, v: Floats, lod: Floats) -> Floats:
-    """float32 detail in -1..1 of material tile `index` at (u, v), in tiles; `lod` is log2 of level-0 texels a sample."""
+    """float32 detail in -1..1 of material tile `index` at (u, v), in tiles; `lod`: log2 of level-0 texels a sample."""
     if u.size == 0:  # remap takes no empty maps
         return np.zeros(u.shape, np.float32)
     level = np.clip(lod + 0.5, 0, TILE_LEVELS - 1).astype(np.int32)
@@ -184,7 +184,8 @@ def sample_tiles(index: Ints | int, u: Floats, v: Floats, lod: Floats) -> Floats
 @dataclass(frozen=True)
 class Atlas:
     """All painted surfaces of a scene. `photo` uint8 [H, W, 4]: RGB and the strength of the fine tile; `graphics`
-    uint8 [H, W, 3]; both with their coarser levels to the right. `rects` float32 [n, 4]: left, top, width, height at level 0."""
+    uint8 [H, W, 3]; both with their coarser levels to the right. `rects` float32 [n, 4]: left, top,
+    width, height at level 0."""
 
     photo: Bytes
     graphics: Bytes
@@ -192,7 +193,7 @@ class Atlas:
     height: int
 
     def coordinates(self, rect: Floats, u: Floats, v: Floats, lod: Floats) -> tuple[Floats, Floats]:
-        """Pixel coordinates in the pictures for (u, v) in 0..1 of `rect` [4, ...] at log2 of level-0 texels a sample."""
+        """Pixel coordinates in the pictures for (u, v) in 0..1 of `rect` [4, ...]; `lod` as for the tiles."""
         level = np.clip(lod + 0.5, 0, ATLAS_LEVELS - 1).astype(np.int32)
         scale = _ATLAS_SCALE[level]
         left = np.where(level > 0, np.float32(ATLAS_WIDTH), np.float32(0))
@@ -210,7 +211,7 @@ def _atlas_tops(height: int) -> Floats:
 
 
 def pack(photos: list[Bytes], graphics: list[Bytes]) -> Atlas:
-    """Pack painted surfaces (uint8 [h, w, 4] and [h, w, 3]) in shelves, tall ones first, and build the coarser levels."""
+    """Pack painted surfaces (uint8 [h, w, 4] and [h, w, 3]) in shelves, tall ones first, with coarser levels."""
     order = sorted(range(len(photos)), key=lambda k: (-photos[k].shape[0], k))
     rects = np.zeros((len(photos), 4), np.float32)
     x = y = shelf = 0
@@ -234,7 +235,7 @@ def pack(photos: list[Bytes], graphics: list[Bytes]) -> Atlas:
         top = 0
         for level in range(1, ATLAS_LEVELS):
             size = (ATLAS_WIDTH >> level, height >> level)
-            level_picture = cv2.resize(level_picture, size, interpolation=cv2.INTER_AREA)
+            level_picture = np.asarray(cv2.resize(level_picture, size, interpolation=cv2.INTER_AREA), np.uint8)
             sheet[top : top + size[1], ATLAS_WIDTH : ATLAS_WIDTH + size[0]] = level_picture
             top += size[1]
         pictures.append(sheet)

@@ -163,9 +163,20 @@ class Builder:
         return len(self._objects) - 1
 
     def add(
-        self, owner: int, origin: Vector, right: Vector, up: Vector, canvas: Canvas, class_id: int, *, instance: int | None = None, tile: int = PLAIN, two_sided: bool = False,
-        caster: bool = False, swing: tuple[float, float] = (0.0, 0.0),
-    ) -> None:  # fmt: skip
+        self,
+        owner: int,
+        origin: Vector,
+        right: Vector,
+        up: Vector,
+        canvas: Canvas,
+        class_id: int,
+        *,
+        instance: int | None = None,
+        tile: int = PLAIN,
+        two_sided: bool = False,
+        caster: bool = False,
+        swing: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         """A planar surface of an object; `instance` defaults to the class id (stuff)."""
         texture = self._known.setdefault(id(canvas), len(self.canvases))
         if texture == len(self.canvases):
