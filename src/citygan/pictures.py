@@ -212,17 +212,13 @@ def label_of(
     A palette PNG whose colours are all the table's, but stand at other indices, is taken by its colours.
 
     Args:
-        painted: It is the painted side of a pair: lossy ones go by the nearest colour.
+        painted: It is the painted side of a pair: colours that are not exact go by the nearest one.
 
     Raises:
         DataError: As `read_label`.
     """
     if painted and picture.header.lossy:
-        try:
-            ids, _ = nearest_colours_to_ids(photo_of(picture, where, alpha=alpha), table)
-        except UnknownValues as problem:
-            raise _colour_error(problem, where, table) from problem
-        return ids, "nearest colours"
+        return _nearest(photo_of(picture, where, alpha=alpha), where, table), "nearest colours"
     _check_exact(picture.header, where)
     samples = _without_opaque_alpha(picture, where, alpha)
     if picture.palette is not None and _palette_by_colour(samples, picture.palette, table):
@@ -237,6 +233,8 @@ def label_of(
         grey = _equal_channels(samples)  # ids saved as RGB
         if grey is not None:
             return _known_ids(grey, where, table), "ids"
+        if painted:
+            return _nearest(samples, where, table), "nearest colours"
         raise _colour_error(problem, where, table) from problem
 
 
@@ -402,6 +400,13 @@ def _known_ids(samples: npt.NDArray[Any], where: PathLike, table: ClassTable) ->
             hint=table.likely_cause(int(v) for v in np.unique(samples)) or None,
         )
     return np.ascontiguousarray(low)
+
+
+def _nearest(rgb: UInt8, where: PathLike, table: ClassTable) -> UInt8:
+    try:
+        return nearest_colours_to_ids(rgb, table)[0]
+    except UnknownValues as problem:
+        raise _colour_error(problem, where, table) from problem
 
 
 def _colour_error(problem: UnknownValues, where: PathLike, table: ClassTable) -> DataError:

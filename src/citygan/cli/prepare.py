@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +35,12 @@ def prepare(
         typer.Option(metavar="train=0.8,val=0.1,…", help="How a source without splits of its own is divided."),
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="At most N pictures a split (demo: N scenes).")] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Threads; they change no byte.  [default: cores]")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out bad files and list them, instead of failing.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads; they change no byte.  [default: cores]")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out bad files and list them, instead of failing.")
+    ] = False,
     alpha: Annotated[str, typer.Option(metavar="refuse|drop", help="What to do with transparent pictures.")] = "refuse",
     max_pixels: Annotated[int, typer.Option(help="Largest picture to read, in pixels.")] = 64_000_000,
     seed: Annotated[int, typer.Option(help="Of the demo city, and of --splits.")] = 0,
@@ -63,18 +69,17 @@ def prepare(
         force=force,
     )
     demo = source == "demo"
-    report = (
-        run_demo(options, dry_run=dry_run)
-        if demo
-        else prepare(source, options, dry_run=dry_run, tell_faults=say)
-    )
+    report = run_demo(options, dry_run=dry_run) if demo else prepare(source, options, dry_run=dry_run, tell_faults=say)
     if as_json:
         print(json.dumps(report.to_json(), allow_nan=False))
     elif dry_run:
         print("\n".join(report.lines()))
     else:
         for path in report.paths:
-            print(path)
+            # as bytes: a name that is no text in this locale still goes out as it is
+            sys.stdout.flush()
+            sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+        sys.stdout.buffer.flush()
     if report.problem is not None:
         raise report.problem
     if dry_run:

@@ -152,8 +152,6 @@ def prepare_demo(
         files.check_space(plan.out.parent, plan.needed_bytes)
         for path in left:
             _prepare(plan, path, workers or default_workers(), force)
-    if plan.out.parent.absolute() == files.data_home().absolute():
-        files.write_last(plan.out.parent, plan.out.name)
     return [plan.out, plan.graphics]
 
 
@@ -200,7 +198,7 @@ def _prepare(plan: DemoPlan, path: Path, workers: int, force: bool) -> None:
         progress.close()
         if with_photos and plan.labels is not None:
             _write_label_maps(plan.labels, path)
-        writer.finish(_manifest(plan, with_photos), replace=force)
+        writer.finish(_manifest(plan, with_photos), replace=force, default=with_photos)
     finally:
         writer.close()
 

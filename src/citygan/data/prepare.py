@@ -1,7 +1,312 @@
-"""From files on disk to a prepared set."""
+"""From files on disk to a prepared set: each file is decoded once, all faults are told at the end."""
 
 from __future__ import annotations
 
-from citygan.data.city import prepare_demo
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-__all__ = ["prepare_demo"]
+from citygan import files
+from citygan.data.city import plan_demo, prepare_demo
+from citygan.data.labels import VOID
+from citygan.data.layouts import Fault, scan
+from citygan.data.plan import Options, Plan, make_plan, parse_size
+from citygan.data.reading import read_job
+from citygan.data.store import MANIFEST, Item, PreparedSet
+from citygan.data.workers import default_workers, in_order, opencv_in_one_thread
+from citygan.data.writer import SetWriter, SplitWriter, discard_partial
+from citygan.errors import CityganError, DataError, Interrupted, UsageError, printable
+from citygan.progress import Progress, say
+
+__all__ = ["Options", "Report", "parse_size", "prepare", "prepare_demo", "run_demo"]
+
+SHOWN_FAULTS = 20
+LISTED_FAULTS = 2000  # in dataset.yaml
+
+
+@dataclass
+class Report:
+    """What was done, or would be.
+
+    Attributes:
+        paths: The sets made.
+        plan: The plan for programs.
+        plan_lines: The plan in words.
+        problem: The error to end with, after the rest has been told.
+        result: What there is to tell of the set made, for programs.
+        next_command: What to type next.
+    """
+
+    paths: list[Path]
+    plan: dict[str, Any]
+    plan_lines: list[str]
+    problem: CityganError | None = None
+    result: dict[str, Any] = field(default_factory=dict)
+    next_command: str = "citygan train"
+
+    def lines(self) -> list[str]:
+        """The plan in words."""
+        return self.plan_lines
+
+    def to_json(self) -> dict[str, Any]:
+        """One JSON object."""
+        return {"paths": [printable(path) for path in self.paths], **self.plan, **self.result}
+
+
+def run_demo(options: Options, *, dry_run: bool) -> Report:
+    """`prepare demo`.
+
+    Raises:
+        UsageError: A flag that the demo city does not have.
+        CityganError: As `prepare_demo`.
+    """
+    for flag, given in (
+        ("--format", options.layout),
+        ("--classes", options.classes),
+        ("--splits", options.splits),
+        ("--skip-bad", options.skip_bad),
+    ):
+        if given:
+            raise UsageError("the demo city has nothing to choose there", where=flag)
+    plan = plan_demo(out=options.out, size=options.size, limit=options.limit, seed=options.seed, labels=Path("labels"))
+    counts = ", ".join(f"{count} {split}" for split, count in plan.counts.items())
+    width, height = plan.size
+    lines = [
+        f"the demo city, {width}x{height}: {counts}",
+        f"  to {plan.out} and {plan.graphics}, {plan.needed_bytes / 1e6:.0f} MB",
+    ]
+    record = {
+        "source": "demo",
+        "layout": "demo",
+        "out": printable(plan.out),
+        "size": list(plan.size),
+        "splits": {split: {"items": count} for split, count in plan.counts.items()},
+        "needed_bytes": plan.needed_bytes,
+    }
+    report = Report([plan.out, plan.graphics], record, lines)
+    if not dry_run:
+        with resumable():
+            report.paths = prepare_demo(
+                out=options.out,
+                size=options.size,
+                limit=options.limit,
+                seed=options.seed,
+                workers=options.workers,
+                force=options.force,
+            )
+        report.result = {"checksum": PreparedSet.open(plan.out).checksum}
+    return report
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Turns Ctrl-C into an end that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        raise Interrupted(
+            "interrupted", signal_number=signal.SIGINT, hint="The same command goes on where it was"
+        ) from stopped
+
+
+def prepare(
+    source: str, options: Options | None = None, *, dry_run: bool = False, tell_faults: Callable[[str], None] = say
+) -> Report:
+    """Prepares a folder of pictures.
+
+    Args:
+        source: The folder.
+        options: The flags.
+        dry_run: Only look.
+        tell_faults: Is given one line for each of the first faults.
+
+    Returns:
+        What was done. With faults and without `skip_bad` its `problem` is the error to raise, and nothing was kept.
+
+    Raises:
+        UsageError: Options that do not fit; output that exists, or lies in the source.
+        DataError: Nothing that could be prepared.
+        MachineError: No space, no permission, or another process prepares the same.
+    """
+    options = options or Options()
+    if not Path(source).is_dir():
+        scan(Path(source))  # tells what is wrong
+    if (Path(source) / MANIFEST).exists():
+        raise UsageError("is a prepared set already", where=source, hint=f"citygan train --data {source}")
+    out = options.out or files.data_home() / (Path(source).absolute().resolve().name or "root")
+    _check_places(Path(source), out)
+    _check_free(out, options)
+    if dry_run:
+        plan = make_plan(source, options, out)
+        return Report([out], plan.to_json() | {"faults": _listed(plan.faults)}, plan.lines())
+    with files.lock(out), opencv_in_one_thread(), resumable():
+        _check_free(out, options)
+        files.clean_temporaries(out.parent)
+        plan = make_plan(source, options, out)
+        for line in plan.lines():
+            say(line)
+        if not plan.jobs:
+            return _failed(plan, plan.faults, tell_faults)
+        files.check_space(out.parent, plan.needed_bytes)
+        return _run(plan, tell_faults)
+
+
+def _check_places(source: Path, out: Path) -> None:
+    inner, outer = out.resolve(), source.resolve()
+    if inner == outer or inner.is_relative_to(outer):
+        raise UsageError("the output lies within the source", where=out, hint="--out takes another place")
+    if outer.is_relative_to(inner):
+        raise UsageError("the source lies within the output", where=out, hint="--out takes another place")
+
+
+def _check_free(out: Path, options: Options) -> None:
+    if out.exists() and not options.force:
+        raise UsageError("exists already", where=out, hint="--force replaces it, --out takes another name")
+
+
+def _run(plan: Plan, tell_faults: Callable[[str], None]) -> Report:
+    writer = SetWriter(plan.out, size=plan.options.size, plan=plan.identity)
+    faults = list(plan.faults)
+    try:
+        if _decode_all(plan, writer, faults):
+            if faults and not plan.options.skip_bad:
+                discard_partial(plan.out)
+                return _failed(plan, faults, tell_faults)
+            return _finish(plan, writer, faults, tell_faults)
+    finally:
+        writer.close()
+    discard_partial(plan.out)
+    return _run(plan, tell_faults)
+
+
+def _decode_all(plan: Plan, writer: SetWriter, faults: list[Fault]) -> bool:
+    """Decodes what is not there yet and appends it; False where a file that was bad has become good meanwhile."""
+    done = {split: {item.stem for item in writer.split(split).items} for split in plan.counts}
+    last = {job.split: i for i, job in enumerate(plan.jobs) if job.entry.stem in done[job.split]}
+    left = [(i, job) for i, job in enumerate(plan.jobs) if job.entry.stem not in done[job.split]]
+    count = len(plan.jobs) - len(left)
+    if count:
+        say(f"going on with {plan.out}: {count} of {len(plan.jobs)} pictures are there")
+    progress = Progress(f"preparing {plan.out.name}", len(plan.jobs), count, unit="picture")
+    try:
+        workers = plan.options.workers or default_workers()
+        for (index, job), result in in_order(lambda task: (task, read_job(plan, task[1])), left, workers):
+            if isinstance(result, Fault):
+                faults.append(result)
+            elif index < last.get(job.split, -1):
+                return False
+            elif not faults or plan.options.skip_bad:
+                item, full, arrays = result
+                writer.split(job.split).append(item, full_label=full, **arrays)
+            count += 1
+            progress.update(count)
+    finally:
+        progress.close()
+    return True
+
+
+def _finish(plan: Plan, writer: SetWriter, faults: list[Fault], tell_faults: Callable[[str], None]) -> Report:
+    census = {split: _census(plan, writer.split(split)) for split in plan.counts if writer.split(split).items}
+    if not census:
+        discard_partial(plan.out)
+        return _failed(plan, faults, tell_faults)
+    repeated = _repeated({split: writer.split(split).items for split in census})
+    skipped = _listed(faults)
+    manifest = {
+        "source": printable(plan.source),
+        "layout": plan.layout,
+        "photo_channels": plan.photo_channels,
+        "source_channels": plan.source_channels,
+        "classes": None if plan.table is None else plan.table.to_dict(),
+        "options": plan.recorded_options,
+        "conversions": [{"what": what, "photos": count} for what, count in plan.conversions.items()],
+        "census": census,
+        "repeated": len(repeated),
+        "skipped_count": len(skipped),
+        "skipped": skipped[:LISTED_FAULTS],
+    }
+    writer.finish(manifest, replace=plan.options.force, default=True)
+    _faults_file(plan.out).unlink(missing_ok=True)
+    for split, record in census.items():
+        say(f"{split}: {record['items']} pictures{_census_in_words(plan, record)}")
+    if repeated:
+        a, b = repeated[0]
+        say(f"warning: {len(repeated)} pictures of other splits are in train too, such as {b} ({a})")
+    if faults:
+        _tell(faults, tell_faults)
+        say(f"{len(faults)} bad files left out; they are listed in {plan.out}/dataset.yaml")
+    done = PreparedSet.open(plan.out)
+    result = {
+        "checksum": done.checksum,
+        "census": census,
+        "conversions": plan.conversions,
+        "repeated": len(repeated),
+        "faults": skipped,
+    }
+    return Report([plan.out], plan.to_json(), plan.lines(), result=result, next_command=_next_command(plan, done))
+
+
+def _failed(plan: Plan, faults: list[Fault], tell_faults: Callable[[str], None]) -> Report:
+    listed = _listed(faults)
+    _tell(faults, tell_faults)
+    file = _faults_file(plan.out)
+    files.write_json(file, {"source": printable(plan.source), "faults": listed})
+    bad = len({fault.file for fault in faults})
+    hint = f"All are listed in {file}" + ("; --skip-bad leaves them out" if plan.jobs else "")
+    problem = DataError(f"{bad} bad file{'s'[: bad != 1]}, nothing was kept", where=plan.source, hint=hint)
+    return Report([], plan.to_json() | {"faults": listed}, plan.lines(), problem)
+
+
+def _tell(faults: list[Fault], tell: Callable[[str], None]) -> None:
+    for fault in faults[:SHOWN_FAULTS]:
+        tell(f"{fault.file}: {fault.reason}")
+    if len(faults) > SHOWN_FAULTS:
+        tell(f"… and {len(faults) - SHOWN_FAULTS} more")
+
+
+def _listed(faults: list[Fault]) -> list[dict[str, str]]:
+    return [{"file": printable(fault.file), "reason": printable(fault.reason)} for fault in faults]
+
+
+def _faults_file(out: Path) -> Path:
+    return out.with_name(out.name + ".faults.json")
+
+
+def _census(plan: Plan, writer: SplitWriter) -> dict[str, Any]:
+    """How many pictures, which classes occur, and which share of the pixels is void."""
+    counts = writer.label_counts()
+    record: dict[str, Any] = {"items": len(writer.items)}
+    if counts is not None and plan.table is not None:
+        void = int(counts[plan.table.train_ids == VOID].sum())
+        record["void_share"] = round(void / int(counts.sum()), 6)
+        record["classes"] = [c.name for c in plan.table.classes if counts[c.id]]
+    return record
+
+
+def _census_in_words(plan: Plan, record: dict[str, Any]) -> str:
+    if "classes" not in record or plan.table is None:
+        return ""
+    trained = {c.name for c in plan.table.classes if c.train_id != VOID}
+    missing = sorted(trained - set(record["classes"]))
+    absent = f", without {', '.join(missing[:8])}{' …' if len(missing) > 8 else ''}" if missing else ""
+    return f", {len(trained) - len(missing)} of {len(trained)} classes{absent}, {record['void_share']:.1%} void"
+
+
+def _repeated(splits: dict[str, list[Item]]) -> list[tuple[str, str]]:
+    """Pictures of other splits whose file is, byte by byte, one of train: (its stem in train, the other's)."""
+    train = {item.sha256: item.stem for item in splits.get("train", []) if item.sha256}
+    others = [(split, item) for split, items in splits.items() if split != "train" for item in items]
+    return [(train[item.sha256], f"{split}/{item.stem}") for split, item in others if item.sha256 in train]
+
+
+def _next_command(plan: Plan, done: PreparedSet) -> str:
+    kinds = {kind for split in done.splits.values() for kind in split.arrays}
+    name = done.name if done.path.parent.absolute() == files.data_home().absolute() else str(done.path)
+    if "photo" in kinds and kinds & {"label", "source"}:
+        return "citygan train" if name == files.read_last(files.data_home()) else f"citygan train --data {name}"
+    if "label" in kinds:
+        return f"citygan translate {done.path} out/ --split {next(iter(done.splits))}"
+    return "citygan models"

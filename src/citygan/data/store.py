@@ -54,6 +54,7 @@ class Item:
         original_size: (width, height) in the source.
         sequence: The sequence it is a frame of.
         frame: Its number there.
+        sha256: Of the file of its photo (or pair), by which the same picture in two splits is found.
     """
 
     stem: str
@@ -61,6 +62,7 @@ class Item:
     original_size: tuple[int, int]
     sequence: str | None = None
     frame: int | None = None
+    sha256: str | None = None
 
     def to_json(self) -> str:
         """One line of items.jsonl, ASCII whatever the names."""
@@ -70,6 +72,7 @@ class Item:
             "original_size": list(self.original_size),
             "sequence": self.sequence,
             "frame": self.frame,
+            "sha256": self.sha256,
         }
         return json.dumps(value) + "\n"
 
@@ -96,7 +99,8 @@ class Item:
             raise ValueError("no original size")
         if not isinstance(sequence, str | None) or not (frame is None or type(frame) is int):
             raise ValueError("no sequence and frame")
-        return cls(stem, names, (size[0], size[1]), sequence, frame)
+        digest = value.get("sha256")
+        return cls(stem, names, (size[0], size[1]), sequence, frame, digest if isinstance(digest, str) else None)
 
 
 def is_safe_name(name: str) -> bool:

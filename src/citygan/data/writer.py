@@ -13,11 +13,12 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from citygan import files
 from citygan.data.store import (
@@ -76,12 +77,13 @@ class SetWriter:
             self._splits[name] = SplitWriter(self._partial / name, self.size)
         return self._splits[name]
 
-    def finish(self, manifest: Mapping[str, Any], *, replace: bool = False) -> Path:
+    def finish(self, manifest: Mapping[str, Any], *, replace: bool = False, default: bool = False) -> Path:
         """Ends the arrays, writes the manifest and puts the folder in its place.
 
         Args:
             manifest: What dataset.yaml shall say besides version, size, splits and checksum.
             replace: Take the place of an existing set.
+            default: Make it the set that commands use by default, where it lies in the data home.
 
         Returns:
             The final folder.
@@ -91,10 +93,11 @@ class SetWriter:
             MachineError: It cannot be written.
         """
         entries = {name: writer.finish() for name, writer in self._splits.items() if writer.items}
-        whole: dict[str, Any] = {"version": VERSION, **manifest, "size": list(self.size), "splits": entries}
+        whole: dict[str, Any] = {"version": VERSION, "size": list(self.size), **manifest, "splits": entries}
         whole["checksum"] = set_checksum(whole)
         files.write_text(self._partial / MANIFEST, to_yaml(whole))
-        files.publish_folder(self._partial, self.path, replace=replace)
+        with _default(self.path) if default else contextlib.nullcontext():
+            files.publish_folder(self._partial, self.path, replace=replace)
         with contextlib.suppress(OSError):
             _plan_file(self.path).unlink(missing_ok=True)
         return self.path
@@ -103,6 +106,25 @@ class SetWriter:
         """Closes the files; what is written stays to be gone on with."""
         for writer in self._splits.values():
             writer.close()
+
+
+@contextlib.contextmanager
+def _default(path: Path) -> Iterator[None]:
+    """Makes `path` the default set; first of all, since a default that is not there yet is none."""
+    home = files.data_home()
+    if path.parent.absolute() != home.absolute():
+        yield
+        return
+    before = _read_text(home / "last")
+    files.write_last(home, path.name)
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            (home / "last").unlink(missing_ok=True)
+        else:
+            files.write_text(home / "last", before)
+        raise
 
 
 class SplitWriter:
@@ -167,6 +189,11 @@ class SplitWriter:
             _write_all(self._journal, item.to_json().encode("ascii"))
         self.items.append(item)
 
+    def label_counts(self) -> npt.NDArray[np.int64] | None:
+        """int64 [256]: pixels of each id in the labels written; None without labels."""
+        array = self._arrays.get("label")
+        return None if array is None else array.value_counts(len(self.items))
+
     def finish(self) -> dict[str, Any]:
         """Ends the arrays; gives the split's entry of the manifest."""
         count = len(self.items)
@@ -226,6 +253,14 @@ class _ArrayWriter:
         _write_all(self.file, data)
         self.digest.update(data)
 
+    def value_counts(self, count: int) -> npt.NDArray[np.int64]:
+        counts = np.zeros(256, np.int64)
+        item_bytes = _item_bytes(self.shape, self.dtype)
+        for place in range(count):
+            data = os.pread(self.file.fileno(), item_bytes, HEADER_BYTES + place * item_bytes)
+            counts += np.bincount(np.frombuffer(data, np.uint8), minlength=256)
+        return counts
+
     def finish(self, count: int) -> dict[str, Any]:
         shape = (count, *self.shape)
         os.pwrite(self.file.fileno(), npy_header(shape, self.dtype), 0)
@@ -253,6 +288,6 @@ def _write_all(file: io.FileIO, data: bytes | memoryview) -> None:
 
 def _read_text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="ascii")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None

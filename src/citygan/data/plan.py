@@ -1,0 +1,393 @@
+"""What `prepare` is going to do, found out before it does it: layout, splits, sizes, faults in headers, space."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from citygan.data.fitting import Fit, Mode
+from citygan.data.labels import ClassTable, table_named
+from citygan.data.layouts import Entry, Fault, Found, read_layout
+from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, parse_splits
+from citygan.data.workers import default_workers, in_order
+from citygan.errors import DataError, UsageError, printable
+from citygan.headers import Header
+from citygan.pictures import MAX_PIXELS, Alpha, header
+
+LARGEST_SIDE = 16_384
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags of `citygan prepare`.
+
+    Raises:
+        UsageError: A value that cannot be.
+    """
+
+    layout: str | None = None
+    out: Path | None = None
+    classes: str | None = None
+    direction: str = "AtoB"
+    size: tuple[int, int] = (256, 256)
+    fit: str = "stretch"
+    splits: str | None = None
+    limit: int | None = None
+    workers: int | None = None
+    skip_bad: bool = False
+    alpha: str = "refuse"
+    max_pixels: int = MAX_PIXELS
+    seed: int = 0
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for flag, value, choices in (
+            ("--direction", self.direction, ("AtoB", "BtoA")),
+            ("--fit", self.fit, ("stretch", "crop", "pad")),
+            ("--alpha", self.alpha, ("refuse", "drop")),
+        ):
+            if value not in choices:
+                raise UsageError(f"expected {' or '.join(choices)}, got '{value}'", where=flag)
+        for flag, number in (("--limit", self.limit), ("--workers", self.workers), ("--max-pixels", self.max_pixels)):
+            if number is not None and number < 1:
+                raise UsageError(f"must be 1 or more, got {number}", where=flag)
+        if self.seed < 0:
+            raise UsageError(f"must be 0 or more, got {self.seed}", where="--seed")
+        if not all(1 <= side <= LARGEST_SIDE for side in self.size):
+            raise UsageError(
+                f"sides must be from 1 to {LARGEST_SIDE}, got {self.size[0]}x{self.size[1]}", where="--size"
+            )
+
+    @property
+    def fitting(self) -> Fit:
+        """How pictures are made to fit."""
+        modes: dict[str, Mode] = {"stretch": "stretch", "crop": "crop", "pad": "pad"}
+        return Fit(self.size, modes[self.fit])
+
+    @property
+    def alpha_rule(self) -> Alpha:
+        """What to do with transparency."""
+        return "drop" if self.alpha == "drop" else "refuse"
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``WIDTHxHEIGHT``, or one number for a square.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts):
+        raise UsageError(f"expected WIDTHxHEIGHT or one number, got '{text}'", where="--size")
+    return int(parts[0]), int(parts[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture to prepare: its files, their headers, and what of each file is compared when a work goes on."""
+
+    split: str
+    entry: Entry
+    headers: Mapping[str, Header]
+    stamps: Mapping[str, tuple[int, int]]
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(width, height) in the source; of one side of a pair."""
+        if "pair" in self.headers:
+            width, height = self.headers["pair"].size
+            return width // 2, height
+        return next(iter(self.headers.values())).size
+
+
+@dataclass
+class Plan:
+    """What is going to be done.
+
+    Attributes:
+        source: As it was given.
+        table: The class table of its labels; None without labels.
+        jobs: All pictures whose headers are right, split by split.
+        faults: What is known to be wrong already.
+        notes: What should be said.
+        painted: Whether the labels are painted pictures that may have to go by the nearest colour.
+    """
+
+    source: str
+    root: Path
+    out: Path
+    options: Options
+    layout: str
+    table: ClassTable | None
+    jobs: list[Job]
+    faults: list[Fault]
+    notes: list[str] = field(default_factory=list)
+    painted: bool = False
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures by split."""
+        return dict(Counter(job.split for job in self.jobs))
+
+    def arrays(self, split: str) -> list[str]:
+        """The kinds of arrays that a split is going to have."""
+        return self.arrays_of(next(job for job in self.jobs if job.split == split))
+
+    def arrays_of(self, job: Job) -> list[str]:
+        """As `arrays`, of one picture."""
+        if "pair" in job.entry.files:
+            return ["photo", "label" if self.table is not None else "source"]
+        return [kind for kind in ("photo", "label", "instance", "source") if kind in job.entry.files]
+
+    @cached_property
+    def photo_channels(self) -> int | None:
+        """1 where all photos are grey, 3 where one is not; None where there are none."""
+        return self._channels("photo")
+
+    @cached_property
+    def source_channels(self) -> int | None:
+        """Likewise of the input pictures."""
+        return self._channels("source")
+
+    def _channels(self, kind: str) -> int | None:
+        found = [job.headers.get(kind) or job.headers["pair"] for job in self.jobs if kind in self.arrays_of(job)]
+        return None if not found else 1 if all(head.grey for head in found) else 3
+
+    @property
+    def conversions(self) -> dict[str, int]:
+        """How many photos need what to become 8-bit RGB."""
+        heads = (job.headers.get("photo") or job.headers.get("pair") for job in self.jobs)
+        counted = Counter(head.conversion for head in heads if head is not None and head.conversion)
+        return dict(sorted(counted.items()))
+
+    @property
+    def needed_bytes(self) -> int:
+        """What the set takes on the disk, about."""
+        each = {"photo": 3, "label": 1, "instance": 2, "source": self.source_channels or 3}
+        pixels = self.options.size[0] * self.options.size[1]
+        total = 0
+        for job in self.jobs:
+            total += pixels * sum(each[kind] for kind in self.arrays_of(job)) + 400
+            if job.split in ("val", "test") and "label" in self.arrays_of(job):
+                total += 20_000 + next(iter(job.stamps.values()))[0] // 50
+        return total
+
+    @property
+    def free_bytes(self) -> int:
+        """Free space where the set is going to lie."""
+        folder = self.out.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """All that decides the bytes, for going on with an interrupted work."""
+        return {
+            "options": self.recorded_options,
+            "skip_bad": self.options.skip_bad,
+            "max_pixels": self.options.max_pixels,
+            "table": None if self.table is None else self.table.to_dict(),
+            "source": os.fspath(self.root.absolute()),
+            "jobs": [
+                [j.split, j.entry.stem, dict(j.entry.files), j.entry.sequence, j.entry.frame, dict(j.stamps)]
+                for j in self.jobs
+            ],
+        }
+
+    @property
+    def recorded_options(self) -> dict[str, Any]:
+        """The options that dataset.yaml tells."""
+        options = self.options
+        return {
+            "fit": options.fit,
+            "direction": options.direction,
+            "splits": options.splits,
+            "limit": options.limit,
+            "seed": options.seed,
+            "alpha": options.alpha,
+        }
+
+    def lines(self) -> list[str]:
+        """The plan in words."""
+        table = f", labels by the class table {self.table.name}" if self.table is not None else ""
+        lines = [f"{self.source}: layout {self.layout}{table}"]
+        for split, count in self.counts.items():
+            jobs = [job for job in self.jobs if job.split == split]
+            sizes = Counter(job.original_size for job in jobs)
+            (width, height), _ = sizes.most_common(1)[0]
+            more = f" and {len(sizes) - 1} other sizes" if len(sizes) > 1 else ""
+            sequences = len({job.entry.sequence for job in jobs} - {None})
+            videos = f", {sequences} sequence{'s'[: sequences > 1]}" if sequences else ""
+            lines.append(
+                f"  {split}: {count} pictures ({', '.join(self.arrays(split))}) of {width}x{height}{more}{videos}"
+            )
+        width, height = self.options.size
+        lines.append(f"  to {self.out}, {width}x{height} ({self.options.fit})")
+        changed = [c for job in self.jobs if (c := self.options.fitting.aspect_change(job.original_size)) > 0.05]
+        if changed:
+            lines.append(
+                f"  the aspect of {len(changed)} pictures changes by up to {max(changed):.0%}: --fit crop or pad keeps it"
+            )
+        if self.conversions:
+            lines.append("  to 8-bit RGB: " + "; ".join(f"{count} {what}" for what, count in self.conversions.items()))
+        lines += [f"  note: {note}" for note in self.notes]
+        lines.append(f"  {_size(self.needed_bytes)} needed, {_size(self.free_bytes)} free")
+        if self.faults:
+            lines.append(f"  {len(self.faults)} faults so far")
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan for programs."""
+        splits = {
+            split: {
+                "items": count,
+                "arrays": self.arrays(split),
+                "sizes": _sizes([job for job in self.jobs if job.split == split]),
+            }
+            for split, count in self.counts.items()
+        }
+        return {
+            "source": printable(self.source),
+            "layout": self.layout,
+            "out": printable(self.out),
+            "size": list(self.options.size),
+            "fit": self.options.fit,
+            "classes": None if self.table is None else self.table.name,
+            "splits": splits,
+            "needed_bytes": self.needed_bytes,
+            "free_bytes": self.free_bytes,
+            "notes": self.notes,
+        }
+
+
+def _sizes(jobs: list[Job]) -> dict[str, int]:
+    return {f"{w}x{h}": count for (w, h), count in Counter(job.original_size for job in jobs).most_common()}
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def make_plan(source: str, options: Options, out: Path) -> Plan:
+    """Looks through a source: recognises its layout, divides it, reads all headers.
+
+    Raises:
+        DataError: No such folder, no layout, no class table, or not one picture whose header is right.
+        UsageError: Options that do not fit the source.
+    """
+    root = Path(source)
+    found = read_layout(root, options.layout, needs_table=options.classes is None)
+    table = table_named(options.classes) if options.classes is not None else found.table
+    painted = _apply_direction(found, options, table)
+    divided = _divided(found, options)
+    jobs, faults = _probe(root, divided, options)
+    kinds = {kind for job in jobs for kind in job.entry.files}
+    if options.classes is not None and not kinds & {"label", "pair"}:
+        raise UsageError("there are no labels that it could be the class table of", where="--classes")
+    plan = Plan(source, root, out, options, found.layout, table, jobs, found.faults + faults, found.notes, painted)
+    if "instance" in kinds and "label" not in kinds:
+        plan.notes.append("instance maps without label maps")
+    return plan
+
+
+def _apply_direction(found: Found, options: Options, table: ClassTable | None) -> bool:
+    """Two folders A and B: which one is the input. Tells whether the inputs are painted label maps."""
+    if "pair" in found.kinds:
+        return table is not None
+    if "source" not in found.kinds or "label" in found.kinds:
+        if options.direction != "AtoB":
+            raise UsageError("only pairs of pictures have a direction", where="--direction")
+        return False
+    for split, entries in found.splits.items():
+        for place, entry in enumerate(entries):
+            a, b = entry.files["source"], entry.files["photo"]
+            source, photo = (a, b) if options.direction == "AtoB" else (b, a)
+            kind = "source" if table is None else "label"
+            found.splits[split][place] = replace(entry, files={"photo": photo, kind: source})
+    return table is not None
+
+
+def _divided(found: Found, options: Options) -> dict[str, list[Entry]]:
+    splits = dict(found.splits)
+    if "val" in splits and options.splits is not None:
+        raise UsageError(
+            f"the source has the splits {', '.join(splits)} already", where="--splits", hint="Leave the flag out"
+        )
+    if "" in splits or ("train" in splits and options.splits is not None):
+        entries = splits.pop("" if "" in splits else "train")
+        if options.splits is not None:
+            shares = parse_splits(options.splits)
+        elif found.kinds <= {"label", "instance"}:
+            shares = {"test": 1.0}
+            found.notes.append("label maps alone: all in the split test (--splits divides them otherwise)")
+        else:
+            shares = parse_splits(DEFAULT_SPLITS if len(entries) >= 10 else "train=1")
+            found.notes.append(f"no splits: divided {','.join(f'{k}={v:g}' for k, v in shares.items())} (--splits)")
+        for name, part in divide(entries, shares, options.seed).items():
+            splits[name] = [*splits.get(name, []), *part]
+    elif "val" not in splits and "train" in splits:
+        found.notes.append("no split val: --splits train=0.9,val=0.1 takes one out of train")
+    if options.limit is not None:
+        splits = {name: entries[: options.limit] for name, entries in splits.items()}
+    order = ("train", "train_extra", "val", "test")
+    return dict(sorted(splits.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+
+def _probe(root: Path, splits: dict[str, list[Entry]], options: Options) -> tuple[list[Job], list[Fault]]:
+    """Reads the header of every file."""
+
+    def look(task: tuple[str, Entry]) -> Job | list[Fault]:
+        return _look(root, *task, options)
+
+    jobs: list[Job] = []
+    faults: list[Fault] = []
+    tasks = [(split, entry) for split, entries in splits.items() for entry in entries]
+    for result in in_order(look, tasks, options.workers or default_workers(), ahead=64):
+        if isinstance(result, Job):
+            jobs.append(result)
+        else:
+            faults += result
+    return jobs, faults
+
+
+def _look(root: Path, split: str, entry: Entry, options: Options) -> Job | list[Fault]:
+    headers: dict[str, Header] = {}
+    stamps: dict[str, tuple[int, int]] = {}
+    faults: list[Fault] = []
+    for kind, file in entry.files.items():
+        try:
+            headers[kind] = header(root / file, max_pixels=options.max_pixels)
+            status = os.stat(root / file)
+            stamps[kind] = (status.st_size, status.st_mtime_ns)
+        except DataError as problem:
+            faults.append(fault_of(file, problem))
+        except OSError as problem:
+            faults.append(Fault(file, f"cannot be read ({problem.strerror})"))
+    if faults:
+        return faults
+    first, *rest = headers
+    for kind in rest:
+        a, b = headers[first].size, headers[kind].size
+        if a != b:
+            return [
+                Fault(
+                    entry.files[kind],
+                    f"the {kind} is {b[0]}x{b[1]}, its {first} {entry.files[first]} is {a[0]}x{a[1]}",
+                )
+            ]
+    if "pair" in headers and headers["pair"].size[0] % 2:
+        width, height = headers["pair"].size
+        return [Fault(entry.files["pair"], f"{width}x{height}: a pair of two equal sides has an even width")]
+    return Job(split, entry, headers, stamps)
+
+
+def fault_of(file: str, problem: DataError) -> Fault:
+    """The fault of a file from the error that it raised."""
+    return Fault(file, problem.what + (f". {problem.hint}" if problem.hint else ""))
