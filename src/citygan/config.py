@@ -153,6 +153,8 @@ class TrainSettings:
     """Steps between sample sheets."""
     checkpoint_every_steps: int = 1000
     """Steps between checkpoints, each validated."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too, into the run's folder (needs the extra `tensorboard`)."""
     validation_pictures: int = 50
     """Pictures of the validation split that give a checkpoint its score, evenly chosen."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,6 +236,7 @@ class _Run:
         self.count = len(data.split("train"))
         self.log = MetricsLog(path / "metrics.jsonl", start) if ranks.first else None
         self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
+        self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
         self.shown = ""
         self.validation = next((data.splits[name] for name in ("val", "test", "train") if name in data.splits))
 
@@ -244,6 +246,8 @@ class _Run:
     def close(self) -> None:
         if self.progress is not None:
             self.progress.close()
+        if self.board is not None:
+            self.board.close()
 
     def translator(self) -> Translator:
         """The network as it stands, used exactly as `citygan translate` would."""
@@ -262,7 +266,7 @@ class _Run:
             self.progress.update(step, self.shown)
 
     def _log(self, step: int, losses: dict[str, float], seconds: float, waiting: float) -> None:
-        if self.log is None:
+        if not self.ranks.first:
             return
         pictures = self.settings.train.batch * self.ranks.size
         self.shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
@@ -270,16 +274,24 @@ class _Run:
             f"rate_{name}": group.rate * group.schedule(step - 1, self.steps)
             for name, group in self.engine.recipe.groups.items()
         }
-        self.log.append(
+        self._write(
+            step,
             {
-                "step": step,
                 "epoch": round(step * pictures / self.count, 4),
                 **losses,
                 **rates,
                 "pictures_per_s": round(pictures / seconds, 3),
                 "waiting_share": round(waiting, 4),
-            }
+            },
         )
+
+    def _write(self, step: int, values: dict[str, float]) -> None:
+        assert self.log is not None
+        self.log.append({"step": step, **values})
+        if self.board is not None:
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
+            self.board.flush()
 
     def _sample(self, step: int) -> None:
         if not self.ranks.first:
@@ -310,9 +322,8 @@ class _Run:
         tensors = self.engine.tensors()
         if self.ranks.first:
             figures = self._validate() if score else {}
-            assert self.log is not None
             if figures:
-                self.log.append({"step": step, **{f"val_{name}": value for name, value in figures.items()}})
+                self._write(step, {f"val_{name}": value for name, value in figures.items()})
             folder = self.path / "checkpoints"
             checkpoint.save(checkpoint.path_of(folder, step), tensors, self._state(step, figures, window))
             checkpoint.prune(folder)
@@ -356,6 +367,13 @@ class _Run:
             "versions": versions(),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+
+
+def _board(path: Path, done: int) -> Any:
+    """TensorBoard's writer; what lies beyond `done` is hidden by it."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(path / "tensorboard"), purge_step=done + 1)
 
 
 def _evenly(count: int, wanted: int) -> list[int]:
@@ -413,12 +431,16 @@ def check_device(settings: Settings, device: torch.device, ranks: int) -> None:
     """Finds before the work what a device cannot do.
 
     Raises:
-        MachineError: bfloat16 or CUDA graphs where there are none.
+        MachineError: bfloat16, CUDA graphs or TensorBoard where there are none.
         UsageError: CUDA graphs on several devices.
     """
     if settings.train.precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         raise MachineError(f"{device} has no bfloat16", where="train.precision", hint="Take float32")
     if settings.train.cuda_graphs and device.type != "cuda":
         raise MachineError(f"{device} has no CUDA graphs", where="train.cuda_graphs", hint="Take false")
+    if settings.train.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        raise MachineError(
+            "the package tensorboard is missing", where="train.tensorboard", hint="pip install 'citygan[tensorboard]'"
+        )
     if settings.train.cuda_graphs and ranks > 1:
         raise UsageError("one device only", where="train.cuda_graphs", hint="Take false with torchrun")
