@@ -64,9 +64,10 @@ class Outfit:
 
 def _head(canvas: Canvas, outfit: Outfit, x: float, y: float, facing: int) -> None:
     """facing: 0 towards the viewer, 1 away, 2 to the right."""
-    canvas.rect(x - 0.055, y - 0.2, x + 0.055, y - 0.05, outfit.skin.times(0.8))
     if outfit.long_hair:
-        canvas.ellipse(x, y - 0.07, 0.13, 0.2, outfit.hair)
+        canvas.ellipse(x, y - 0.05, 0.145, 0.2, outfit.hair)
+    neck = outfit.hair if outfit.long_hair and facing == 1 else outfit.skin.times(0.85)
+    canvas.rect(x - 0.06, y - 0.2, x + 0.06, y - 0.05, neck)
     canvas.ellipse(x, y, 0.105, 0.135, outfit.hair if facing == 1 else outfit.skin)
     if facing != 1:
         canvas.ellipse(x - (0.04 if facing == 2 else 0), y + 0.07, 0.115, 0.085, outfit.hair)

@@ -22,6 +22,7 @@ from .world import (
 )
 
 FAR_METRES = 500.0
+REACH_SIDES = 4  # flow is cut off at this many times the picture's longer side
 SWING_RATE = 0.55  # radians a frame of a walking leg
 
 
@@ -219,7 +220,8 @@ def flow(first: Buffer, second: Buffer) -> tuple[Floats, Bytes]:
     ahead = q[2] > 1e-6
     scale = np.where(ahead, q[2], 1.0)
     tx, ty = np.where(ahead, q[0] / scale, x), np.where(ahead, q[1] / scale, y)
-    vectors = np.stack([tx - x, ty - y], axis=2).astype(np.float32)
+    limit = REACH_SIDES * max(width, height)  # what nearly touches the camera would go to infinity, and is gone anyway
+    vectors = np.clip(np.stack([tx - x, ty - y], axis=2), -limit, limit).astype(np.float32)
     column, row = np.floor(tx * SAMPLES + 0.5), np.floor(ty * SAMPLES + 0.5)
     limit_x, limit_y = SAMPLES * (width - 1), SAMPLES * (height - 1)
     inside = ahead & (tx > -0.5) & (tx < width - 0.5) & (ty > -0.5) & (ty < height - 0.5)
