@@ -3,114 +3,100 @@
 Equal to scikit-image's `structural_similarity` with `data_range=255, win_size=7, channel_axis=2`: a uniform window of
 7x7, covariances divided by 48, each channel by itself and averaged, the border of 3 left out of the mean.
 
-All up to the last division is exact, in integers. With u = x + y, v = x - y, their sums U, V over the window of 49
-pixels and the sums P, Q of their squares,
+All up to the last division is exact, in 32-bit integers. With the sums X, Y, P, Q of x, y, x y and x^2 + y^2 over the
+49 pixels of a window,
 
-    SSIM = (U^2 - V^2 + c1) (49 P - U^2 - (49 Q - V^2) + c2) / ((U^2 + V^2 + c1) (49 P - U^2 + 49 Q - V^2 + c2))
+    SSIM = 4 (X Y + c1 / 2) (49 P - X Y + c2 / 2) / ((X^2 + Y^2 + c1) (49 Q - X^2 - Y^2 + c2))
 
-which needs four sums over windows instead of five, and stays below 2^31. A sum over seven neighbours takes four
-additions by doubling (1, 2, 4, 4 + 2 + 1) on the flat array, where the next pixel and the next row are shifts.
+takes four sums over windows instead of five. OpenCV's unnormalised box filter adds integers, so nothing is rounded.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from citygan.metrics.pairs import UInt8, check_pair
-
-Float64 = npt.NDArray[np.float64]
 
 WINDOW = 7
 DATA_RANGE = 255
 K1, K2 = 0.01, 0.03
 AREA = WINDOW * WINDOW
 
-# the constants of the formula above: SSIM's (K L)^2, times the squares of what the sums were not divided by
-C1 = 2 * AREA**2 * (K1 * DATA_RANGE) ** 2
-C2 = 2 * AREA * (AREA - 1) * (K2 * DATA_RANGE) ** 2
+# SSIM's (K L)^2, times the squares of what the sums above were not divided by
+C1 = AREA**2 * (K1 * DATA_RANGE) ** 2
+C2 = AREA * (AREA - 1) * (K2 * DATA_RANGE) ** 2
 
-_BLOCK = 150_000  # numbers worked on at a time: they stay in the cache, and the lock is rarely taken
-_LEAST_ROWS = 16  # of a block, the WINDOW - 1 that it shares with the next one not counted
+Int32 = npt.NDArray[np.int32]
+Float64 = npt.NDArray[np.float64]
+
+_BLOCK = 200_000  # numbers worked on at a time: enough that threads seldom wait for the lock, few enough for the cache
+_LEAST_ROWS = 32  # of a block, the 6 that it shares with the next one among them
 
 _local = threading.local()
 
 
 def picture_ssim(fake: UInt8, real: UInt8) -> float:
-    """Structural similarity of one pair, [H, W] or [H, W, C]."""
+    """Structural similarity of one pair, [H, W] or [H, W, C]: from -1 to 1, 1 for equal ones; symmetric."""
     check_pair(fake, real, smallest=WINDOW)
     height, width = fake.shape[:2]
     channels = fake.size // (height * width)
-    row = width * channels
-    x, y = np.ascontiguousarray(fake).reshape(-1), np.ascontiguousarray(real).reshape(-1)
-    inner = WINDOW - 1
-    rows = min(height - inner, max(_LEAST_ROWS, _BLOCK // row - inner))
-    room = _room((rows + inner) * row)
+    # OpenCV knows no [H, W, 1]
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    x, y = (np.ascontiguousarray(picture).reshape(shape) for picture in (fake, real))
+    edge = WINDOW - 1
+    rows = min(height, max(_LEAST_ROWS, _BLOCK // (width * channels)))
+    room = _room(rows * width * channels)
     total = 0.0
-    for first in range(0, height - inner, rows):
-        count = min(rows, height - inner - first)
-        part = slice(first * row, (first + count + inner) * row)
-        values = _block(x[part], y[part], row, channels, room)
-        total += float(values.reshape(count, width, channels)[:, : width - inner].sum())
-    return total / ((height - inner) * (width - inner) * channels)
+    for first in range(0, height - edge, rows - edge):
+        part = slice(first, first + rows)
+        total += _block_sum(x[part], y[part], room)
+    return total / ((height - edge) * (width - edge) * channels)
 
 
-def _block(x: UInt8, y: UInt8, row: int, step: int, room: _Room) -> Float64:
-    """SSIM at every window of some rows, flat; the last 6 windows of a row mix its end with the next row's start."""
-    a, b, c, d = (buffer[: x.size] for buffer in room.short)
-    u = np.add(x, y, out=a, dtype=np.int16)
-    v = np.subtract(x, y, out=b, dtype=np.int16)
-    e, f, g, h, i, j = (buffer[: x.size] for buffer in room.long)
-    p = np.multiply(u, u, out=e, dtype=np.int32)
-    q = np.multiply(v, v, out=f, dtype=np.int32)
-    # each sum comes to lie in the first spare buffer, and leaves its own place as the next one's spare
-    big_u = _window_sums(u, c, d, row, step)
-    big_v = _window_sums(v, a, d, row, step)
-    big_p = _window_sums(p, g, h, row, step)
-    big_q = _window_sums(q, e, h, row, step)
-    size = big_u.size
-    u2 = np.multiply(big_u, big_u, out=i[:size], dtype=np.int32)
-    v2 = np.multiply(big_v, big_v, out=j[:size], dtype=np.int32)
-    big_p *= AREA
-    big_q *= AREA
-    big_p -= u2
-    big_q -= v2
-    spare = h[:size]
-    values, below, factor = (buffer[:size] for buffer in room.real)
-    np.add(np.subtract(u2, v2, out=spare), C1, out=values)
-    values *= np.add(np.subtract(big_p, big_q, out=spare), C2, out=factor)
-    np.add(np.add(u2, v2, out=spare), C1, out=below)
-    below *= np.add(np.add(big_p, big_q, out=spare), C2, out=factor)
+def _block_sum(x: UInt8, y: UInt8, room: _Room) -> float:
+    """The sum of SSIM over the windows that lie within some rows of two pictures."""
+    one, two, *sums = (buffer[: x.size].reshape(x.shape) for buffer in room.whole)
+    values, below, factor = (buffer[: x.size].reshape(x.shape) for buffer in room.real)
+    products = room.real[0].view(np.int32)[: x.size].reshape(x.shape)  # not needed for anything else yet
+    np.copyto(one, x)
+    np.copyto(two, y)
+    x_sum, y_sum = _window_sums(x, sums[0]), _window_sums(y, sums[1])
+    p = _window_sums(np.multiply(one, two, out=products), sums[2])
+    one *= one
+    two *= two
+    q = _window_sums(np.add(one, two, out=products), sums[3])
+    # every number is a whole one below 2^31
+    product = np.multiply(x_sum, y_sum, out=one)
+    x_sum *= x_sum
+    y_sum *= y_sum
+    squares = np.add(x_sum, y_sum, out=two)
+    p *= AREA
+    p -= product
+    q *= AREA
+    q -= squares
+    _plus(product, C1 / 2, values)
+    values *= _plus(p, C2 / 2, factor)
+    _plus(squares, C1, below)
+    below *= _plus(q, C2, factor)
     values /= below
-    whole = room.real[0][: x.size - (WINDOW - 1) * row]
-    whole[size:] = 0.0  # past the last window
-    return whole
+    border = WINDOW // 2
+    return 4.0 * float(values[border:-border, border:-border].sum())
 
 
-def _window_sums(
-    values: npt.NDArray[Any], one: npt.NDArray[Any], other: npt.NDArray[Any], row: int, step: int
-) -> npt.NDArray[Any]:
-    """Sums over 7 rows and 7 columns, at the place of each window's first pixel; all three arrays are overwritten.
-
-    Returns:
-        The sums, in the memory of `one`.
-    """
-    columns = _seven(values, one, other, row)  # lies in `other`
-    return _seven(columns, values, one, step)
+def _window_sums(values: npt.NDArray[np.uint8] | Int32, room: Int32) -> Int32:
+    """Sums over 7x7 around every pixel, in `room`; at the border the window holds pixels that are made up."""
+    kind, window, border = cv2.CV_32S, (WINDOW, WINDOW), cv2.BORDER_REPLICATE
+    return np.asarray(cv2.boxFilter(values, kind, window, dst=room, normalize=False, borderType=border), np.int32)
 
 
-def _seven(values: npt.NDArray[Any], two: npt.NDArray[Any], four: npt.NDArray[Any], shift: int) -> npt.NDArray[Any]:
-    """values[k] + values[k + shift] + … + values[k + 6 shift], in the memory of `four`."""
-    size = values.size
-    pairs = np.add(values[: size - shift], values[shift:], out=two[: size - shift])
-    fours = np.add(pairs[: size - 3 * shift], pairs[2 * shift :], out=four[: size - 3 * shift])
-    sums = fours[: size - 6 * shift]
-    sums += pairs[4 * shift : size - 2 * shift]
-    sums += values[6 * shift :]
-    return sums
+def _plus(values: Int32, constant: float, out: Float64) -> Float64:
+    np.copyto(out, values)
+    out += constant
+    return out
 
 
 class _Room:
@@ -118,8 +104,7 @@ class _Room:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.short = [np.empty(size, np.int16) for _ in range(4)]
-        self.long = [np.empty(size, np.int32) for _ in range(6)]
+        self.whole = [np.empty(size, np.int32) for _ in range(6)]
         self.real = [np.empty(size, np.float64) for _ in range(3)]
 
 

@@ -48,13 +48,12 @@ def l1(fake: Tensor, real: Tensor) -> Tensor:
 
 def _ssim(fake: Tensor, real: Tensor) -> Tensor:
     x, y = fake.int(), real.int()
-    u, v = x + y, x - y
-    u2, v2 = _window_sums(u).square_(), _window_sums(v).square_()
-    p = _window_sums(u.square_()).mul_(AREA).sub_(u2)
-    q = _window_sums(v.square_()).mul_(AREA).sub_(v2)
-    above = ((u2 - v2).float() + C1) * ((p - q).float() + C2)
-    below = ((u2 + v2).float() + C1) * ((p + q).float() + C2)
-    return above.div_(below).flatten(1).mean(1)
+    p, q = _window_sums(x * y), _window_sums(x * x + y * y)
+    x, y = _window_sums(x), _window_sums(y)
+    product, squares = x * y, x * x + y * y
+    above = (product.float() + C1 / 2) * (p.mul_(AREA).sub_(product).float() + C2 / 2)
+    below = (squares.float() + C1) * (q.mul_(AREA).sub_(squares).float() + C2)
+    return above.div_(below).mul_(4).flatten(1).mean(1)
 
 
 def _window_sums(x: Tensor) -> Tensor:
