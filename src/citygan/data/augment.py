@@ -45,9 +45,16 @@ class Jitter:
         return Jitter(enlarged, size, top, left, mirrored)
 
     def picture(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] float32 -> the same shape, enlarged bilinearly (half-pixel centres), cropped, mirrored."""
+        """[N, C, H, W] uint8 -> the same shape, enlarged bilinearly (half-pixel centres), cropped, mirrored.
+
+        As a picture on the disk would be, the enlarged one is rounded to whole levels; CPUs do that several times as
+        fast as in floating point.
+        """
         if self.enlarged != self.size:
-            x = F.interpolate(x, self.enlarged, mode="bilinear", align_corners=False)
+            if x.device.type == "cpu":
+                x = F.interpolate(x, self.enlarged, mode="bilinear", align_corners=False)
+            else:
+                x = F.interpolate(x.float(), self.enlarged, mode="bilinear", align_corners=False).round_().byte()
         return self._crop(x)
 
     def index(self, x: Tensor) -> Tensor:

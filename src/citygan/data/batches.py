@@ -117,14 +117,16 @@ class Feed:
         if name not in tensors:
             return None
         # [N, H, W, C] uint8 -> [N, C, H, W] float32 in [-1, 1], channels-last in memory
-        x = tensors[name].permute(0, 3, 1, 2).float().mul_(1 / 127.5).sub_(1)
-        if name == "photo" and self.channels == 1 and x.shape[1] == 3:
+        x = jitter.picture(tensors[name].permute(0, 3, 1, 2))
+        if name == "photo" and self.channels == 1:
             x = x[:, :1]  # a grey set keeps its photos with three equal channels
-        return jitter.picture(x)
+        return x.float().mul_(1 / 127.5).sub_(1)
 
     def _to_device(self) -> dict[str, Tensor] | None:
         needed = sum(array.nbytes for array in self._arrays.values())
         free, _ = torch.cuda.mem_get_info(self.device)
         if needed > RESIDENT_SHARE * free:
             return None
-        return {name: torch.from_numpy(np.asarray(array).copy()).to(self.device) for name, array in self._arrays.items()}
+        return {
+            name: torch.from_numpy(np.asarray(array).copy()).to(self.device) for name, array in self._arrays.items()
+        }
