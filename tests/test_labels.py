@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19, TABLES, VOID, ClassTable, table_named
 from citygan.errors import UsageError
 

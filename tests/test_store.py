@@ -53,7 +53,7 @@ def test_a_set_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     assert train.photo is not None and train.photo.shape == (3, 4, 6, 3) and not train.photo.flags.writeable
     assert train.instance is None and set(train.arrays) == {"photo", "label", "flow"}
     assert train.items[1].files["photo"] == "a b/é 1\n.png" and train.items[2].original_size == (60, 40)
-    assert train.sequences() == {"drive": range(0, 3)}
+    assert train.sequences() == {"drive": range(3)}
     assert train.full_label(train.items[0]) is None and train.full_label(train.items[1]) is not None
     plain = np.load(tmp_path / "city/train/photo.npy", mmap_mode="r")  # what another tool would do
     np.testing.assert_array_equal(plain, train.photo)

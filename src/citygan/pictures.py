@@ -26,7 +26,7 @@ from PIL import Image, ImageFile
 from citygan import files
 from citygan.errors import DataError
 from citygan.headers import Header, PathLike, check_png, open_header, reason
-from citygan.painted import UnknownValues, colours_to_ids, nearest_colours_to_ids, unknown_values
+from citygan.painted import UnknownValuesError, colours_to_ids, nearest_colours_to_ids, unknown_values
 
 if TYPE_CHECKING:
     from citygan.data.labels import ClassTable
@@ -229,7 +229,7 @@ def label_of(
         raise DataError("16-bit colours are no label map", where=os.fspath(where))
     try:
         return colours_to_ids(samples, table), "colours"
-    except UnknownValues as problem:
+    except UnknownValuesError as problem:
         grey = _equal_channels(samples)  # ids saved as RGB
         if grey is not None:
             return _known_ids(grey, where, table), "ids"
@@ -405,11 +405,11 @@ def _known_ids(samples: npt.NDArray[Any], where: PathLike, table: ClassTable) ->
 def _nearest(rgb: UInt8, where: PathLike, table: ClassTable) -> UInt8:
     try:
         return nearest_colours_to_ids(rgb, table)[0]
-    except UnknownValues as problem:
+    except UnknownValuesError as problem:
         raise _colour_error(problem, where, table) from problem
 
 
-def _colour_error(problem: UnknownValues, where: PathLike, table: ClassTable) -> DataError:
+def _colour_error(problem: UnknownValuesError, where: PathLike, table: ClassTable) -> DataError:
     return DataError(
         f"colours that the class table {table.name} does not have: {problem} ({problem.share:.1%} of the pixels)",
         where=os.fspath(where),

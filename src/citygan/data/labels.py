@@ -205,15 +205,15 @@ def _parse_class(entry: Any) -> LabelClass | list[str]:
     problems = [
         f"unknown key '{key}'" for key in entry if key not in ("id", "name", "colour", "color", "train_id", "category")
     ]
-    id, name = entry.get("id"), entry.get("name")
-    if type(id) is not int or not 0 <= id <= 255:
-        problems.append(f"the id must be a whole number from 0 to 255, got {id!r}")
+    number, name = entry.get("id"), entry.get("name")
+    if type(number) is not int or not 0 <= number <= 255:
+        problems.append(f"the id must be a whole number from 0 to 255, got {number!r}")
     if not isinstance(name, str) or not name.strip():
         problems.append(f"the name must be a word, got {name!r}")
     colour = _parse_colour(entry.get("colour", entry.get("color")))
     if colour is None:
         problems.append("the colour must be [r, g, b], each from 0 to 255, or '#rrggbb'")
-    train_id = entry.get("train_id", id)
+    train_id = entry.get("train_id", number)
     if train_id == -1:
         train_id = VOID
     if type(train_id) is not int or not 0 <= train_id <= 255:
@@ -221,9 +221,9 @@ def _parse_class(entry: Any) -> LabelClass | list[str]:
     category = entry.get("category", "")
     if not isinstance(category, str):
         problems.append(f"the category must be a word, got {category!r}")
-    if problems or colour is None or not isinstance(id, int) or not isinstance(name, str):
+    if problems or colour is None or not isinstance(number, int) or not isinstance(name, str):
         return problems
-    return LabelClass(id, name, colour, train_id, category)
+    return LabelClass(number, name, colour, train_id, category)
 
 
 def _parse_colour(value: Any) -> Colour | None:
@@ -367,9 +367,9 @@ _CAMVID32 = """
 def _built_in(name: str, text: str) -> ClassTable:
     classes = []
     for line in text.strip().splitlines():
-        id, class_name, category, train_id, r, g, b = line.split()
+        number, class_name, category, train_id, r, g, b = line.split()
         classes.append(
-            LabelClass(int(id), class_name.replace("~", " "), (int(r), int(g), int(b)), int(train_id), category)
+            LabelClass(int(number), class_name.replace("~", " "), (int(r), int(g), int(b)), int(train_id), category)
         )
     return ClassTable(name, tuple(classes))
 

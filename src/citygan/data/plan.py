@@ -233,7 +233,7 @@ class Plan:
         changed = [c for job in self.jobs if (c := self.options.fitting.aspect_change(job.original_size)) > 0.05]
         if changed:
             lines.append(
-                f"  the aspect of {len(changed)} pictures changes by up to {max(changed):.0%}: --fit crop or pad keeps it"
+                f"  the aspect of {len(changed)} changes by up to {max(changed):.0%}: --fit crop or pad keeps it"
             )
         if self.conversions:
             lines.append("  to 8-bit RGB: " + "; ".join(f"{count} {what}" for what, count in self.conversions.items()))

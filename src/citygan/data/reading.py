@@ -48,7 +48,13 @@ def read_job(plan: Plan, job: Job) -> Read | Fault:
             else:
                 arrays[kind] = _photo(plan, picture, path)
     except DataError as problem:
-        return fault_of(file, problem)
+        fault = fault_of(file, problem)
+        other = "BtoA" if plan.options.direction == "AtoB" else "AtoB"
+        return (
+            replace(fault, reason=f"{fault.reason} (or is it the other side? --direction {other})")
+            if (plan.painted and "colours" in problem.what)
+            else fault
+        )
     if "source" in arrays and plan.source_channels == 1:
         arrays["source"] = arrays["source"][..., :1]
     entry = job.entry

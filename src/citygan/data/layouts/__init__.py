@@ -65,10 +65,12 @@ def read_layout(root: Path, name: str | None = None, *, needs_table: bool = True
     chosen = name or next((key for key, layout in LAYOUTS.items() if files and layout.recognise(tree, files)), None)
     if chosen is None:
         raise _unknown(tree)
+    if not LAYOUTS[chosen].recognise(tree, files) and (instead := _instead(tree, chosen)):
+        raise DataError(f"0 pictures of the layout {chosen} under {root}{instead}", where=root)
     found = LAYOUTS[chosen].read(tree, files, needs_table)
     found.layout = chosen
     if not found.count and not found.faults:
-        raise DataError(f"0 pictures of the layout {chosen} under {root}{_instead(tree, chosen)}", where=root)
+        raise DataError(f"0 pictures of the layout {chosen} under {root}", where=root)
     return found
 
 

@@ -25,7 +25,8 @@ def _share(files: list[Sorted], test: Callable[[Sorted], bool]) -> float:
 
 
 def _buried(files: list[Sorted]) -> bool:
-    return _share(files, lambda f: f.buried) > 0.5
+    """Whether plain folders stand above those whose names tell something: the source is one level too high."""
+    return _share([f for f in files if f.kind or f.split], lambda f: f.buried) > 0.5
 
 
 def _top(item: Sorted) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import stat
 from collections import Counter
@@ -53,9 +54,9 @@ def scan(root: Path) -> Tree:
     pictures: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
-    folders = [""]
+    folders = [(0, 0, "")]  # links on the way, depth, path: a folder is found by its plainest path first
     while folders:
-        prefix = folders.pop()
+        links, depth, prefix = heapq.heappop(folders)
         folder = os.path.join(root, prefix) if prefix else os.fspath(root)
         try:
             status = os.stat(folder)
@@ -65,7 +66,6 @@ def scan(root: Path) -> Tree:
         except OSError as problem:
             raise DataError(f"cannot be read ({problem.strerror})", where=folder) from problem
         seen.add((status.st_dev, status.st_ino))
-        below: list[tuple[bool, str]] = []
         for entry in entries:
             if entry.name.startswith(".") or entry.name.lower() in IGNORED:
                 continue
@@ -74,10 +74,9 @@ def scan(root: Path) -> Tree:
             if suffix in SUFFIXES:
                 pictures.append(name)
             elif _is_folder(entry):
-                below.append((entry.is_symlink(), name))
+                heapq.heappush(folders, (links + entry.is_symlink(), depth + 1, name))
             else:
                 others[suffix or "no suffix"] += 1
-        folders += [name for _, name in sorted(below, reverse=True)]  # the stack's end first: real ones before links
     return Tree(root, tuple(sorted(pictures, key=_natural)), others)
 
 

@@ -1,0 +1,122 @@
+"""Small data sets as they lie on disks, for tests."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from citygan.data.labels import CAMVID32, CITYSCAPES, ClassTable
+from citygan.pictures import encode_picture, encode_png
+
+SHARED = Path(__file__).parents[2] / "shared/data"
+
+
+def put(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def photo(seed: int, size: tuple[int, int] = (48, 32)) -> np.ndarray:
+    """A smooth random picture, uint8 [H, W, 3]."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (5, 6, 3), np.uint8)
+    return np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC))
+
+
+def ids(seed: int, table: ClassTable = CITYSCAPES, size: tuple[int, int] = (48, 32)) -> np.ndarray:
+    """Random blocks of ids, uint8 [H, W]."""
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(np.array(table.ids, np.uint8), (size[1] // 8, size[0] // 8))
+    return np.kron(chosen, np.ones((8, 8), np.uint8))
+
+
+def photo_file(path: Path, seed: int, size: tuple[int, int] = (48, 32)) -> Path:
+    return put(path, encode_picture(photo(seed, size), path.suffix))
+
+
+def label_file(path: Path, seed: int, table: ClassTable = CITYSCAPES, size: tuple[int, int] = (48, 32)) -> Path:
+    return put(path, encode_png(ids(seed, table, size)))
+
+
+def painted_file(path: Path, seed: int, table: ClassTable = CITYSCAPES) -> Path:
+    return put(path, encode_png(table.palette[ids(seed, table)]))
+
+
+def cityscapes(root: Path, *, train: int = 3, val: int = 2, photos: bool = True, labels: bool = True) -> Path:
+    for split, count, city in (("train", train, "aachen"), ("val", val, "frankfurt")):
+        for i in range(count):
+            stem = f"{split}/{city}/{city}_{i:06d}_000019"
+            if photos:
+                photo_file(root / f"leftImg8bit/{stem}_leftImg8bit.png", i)
+            if labels:
+                label = ids(i)
+                put(root / f"gtFine/{stem}_gtFine_labelIds.png", encode_png(label))
+                put(root / f"gtFine/{stem}_gtFine_color.png", encode_png(CITYSCAPES.palette[label]))
+                things = np.where(label >= 24, label.astype(np.uint16) * 1000 + 3, label)
+                put(root / f"gtFine/{stem}_gtFine_instanceIds.png", encode_png(things.astype(np.uint16)))
+                put(root / f"gtFine/{stem}_gtFine_polygons.json", b"{}")
+    return root
+
+
+def camvid(root: Path, table: ClassTable, *, train: int = 4, val: int = 3) -> Path:
+    for split, count, step in (("train", train, 30), ("val", val, 2)):
+        for i in range(count):
+            photo_file(root / f"{split}/0001TP_{6690 + step * i:06d}.png", i)
+            label_file(root / f"{split}annot/0001TP_{6690 + step * i:06d}.png", i, table)
+    return root
+
+
+def camvid32(root: Path, count: int = 20) -> Path:
+    for i in range(count):
+        photo_file(root / f"701_StillsRaw_full/0006R0_{i * 30:05d}.png", i)
+        painted_file(root / f"LabeledApproved_full/0006R0_{i * 30:05d}_L.png", i, CAMVID32)
+    return root
+
+
+def pairs(root: Path, *, count: int = 3, kind: str = ".jpg", subsampling: int = 0, grey: bool = False) -> Path:
+    for split in ("train", "val"):
+        for i in range(count):
+            seed = i + (100 if split == "val" else 0)
+            left = CITYSCAPES.palette[ids(seed, size=(64, 64))]
+            both = np.concatenate([left, photo(seed, (64, 64))], 1)
+            image = Image.fromarray(both[..., 0] if grey else both)
+            file = io.BytesIO()
+            if kind == ".jpg":
+                image.save(file, "JPEG", quality=95, subsampling=subsampling)
+            else:
+                image.save(file, "PNG")
+            put(root / split / f"{i + 1}{kind}", file.getvalue())
+    return root
+
+
+def pix2pixhd(root: Path) -> Path:
+    for split, count in (("train", 3), ("test", 2)):
+        for i in range(count):
+            stem = f"aachen_{i:06d}_000019"
+            label = ids(i)
+            put(root / f"{split}_label/{stem}_gtFine_labelIds.png", encode_png(label))
+            put(root / f"{split}_inst/{stem}_gtFine_instanceIds.png", encode_png(label.astype(np.uint16)))
+            if split == "train":
+                photo_file(root / f"{split}_img/{stem}_leftImg8bit.png", i)
+    return root
+
+
+def folders(
+    root: Path, count: int = 4, *, labels: str = "labels", photos: str = "photos", suffix: str = ".jpg"
+) -> Path:
+    for i in range(count):
+        label_file(root / labels / f"{i}.png", i)
+        photo_file(root / photos / f"{i}{suffix}", i)
+    return root
+
+
+def tree_hashes(root: Path) -> dict[str, str]:
+    """sha256 of every file under a folder."""
+    return {
+        str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in root.rglob("*") if p.is_file()
+    }
