@@ -167,6 +167,23 @@ def test_the_same_pictures_in_other_formats_are_the_same(folders: Path) -> None:
     assert again == first
 
 
+def test_names_may_tell_photos_from_label_maps_as_in_cityscapes(tmp_path: Path, prepared: PreparedSet) -> None:
+    for seed in range(3):
+        label, photo = scene(seed)
+        place = f"frankfurt/frankfurt_{seed:06d}_000019"
+        save(tmp_path / "leftImg8bit/val", f"{place}_leftImg8bit", photo)
+        save(tmp_path / "gtFine/val", f"{place}_gtFine_labelIds", label)
+        save(tmp_path / "gtFine/val", f"{place}_gtFine_color", CAMVID11.palette[label])
+        save(tmp_path / "gtFine/val", f"{place}_gtFine_instanceIds", label)
+        save(tmp_path / "out", f"{place}_gtFine_labelIds", blurred(photo))  # what `translate` names its pictures
+    result = evaluate_folders(
+        tmp_path / "out", tmp_path / "leftImg8bit/val", labels=tmp_path / "gtFine/val", data=prepared
+    )
+    assert result["images"] == 3 and result["metrics"]["ssim"]["mean_colour"]["n"] == 3
+    by_labels_name = evaluate_folders(tmp_path / "out", tmp_path / "out", labels=tmp_path / "gtFine/val", data=prepared)
+    assert by_labels_name["metrics"]["l1"]["mean"] == 0 and by_labels_name["metrics"]["l1"]["mean_colour"]["n"] == 3
+
+
 def _spoil(folders: Path, how: str) -> None:
     fake, real, labels = folders / "fake", folders / "real", folders / "labels"
     photo = scene(20)[1]

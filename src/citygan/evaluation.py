@@ -219,6 +219,8 @@ def _gather(
     jobs: Iterable[Job], rows: Sequence[Metric], total: int | None, file: FigureFile | None, progress: Progress | None
 ) -> Scores:
     scores = Scores(rows)
+    if progress is not None and total is not None:
+        progress(0, total)
     with contextlib.ExitStack() as stack:
         write = None if file is None else stack.enter_context(file.writing())
         for scored in score(jobs, rows):

@@ -1,70 +1,85 @@
-"""Two folders of pictures, matched by name: never by position, and never a part of them."""
+"""Two folders of pictures, matched by name: never by position, and never a part of them.
+
+Names are paths without suffix. Where they differ only in what tells a photo from a label map (`x_leftImg8bit`,
+`x_gtFine_labelIds`, `val/images/x`), they are matched by the rest, as `prepare` does.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from citygan.data.layouts import label_files
+from citygan.data.layouts.sorting import sort_file, without_ending
+from citygan.data.layouts.tree import scan
 from citygan.errors import DataError
 
 NAMED = 5  # names told in one message
 
+Pictures = dict[str, Path]
 
-def pictures_in(folder: Path) -> dict[str, Path]:
-    """The pictures below a folder by their path without suffix, links followed once, in the order of the names.
+
+def pair_folders(fake: Path, real: Path, labels: Path | None = None) -> list[tuple[str, Path, Path, Path | None]]:
+    """Every picture of `fake` with its namesake in `real`, and its label map: (name, fake, real, label), by name.
+
+    Raises:
+        DataError: No such folder, no picture in it, two of one name, or names that are in one folder only.
+    """
+    fakes, reals = pictures_in(fake), pictures_in(real)
+    bare = _bare(fakes), _bare(reals)
+    if _in_common(*bare) > _in_common(fakes, reals):
+        fakes, reals = bare
+    _check_same(fakes, reals, fake, real)
+    maps: Pictures = {}
+    if labels is not None:
+        maps = _label_maps(labels)
+        if _in_common(_bare(maps), _bare(reals)) > _in_common(maps, reals):
+            by_bare = _bare(maps)
+            maps = {name: by_bare[key] for name, key in zip(reals, _bare(reals), strict=True) if key in by_bare}
+        without = [name for name in reals if name not in maps]
+        if without:
+            raise DataError(f"no label map for {_some(without)}", where=labels)
+    return [(name, fakes[name], reals[name], maps.get(name)) for name in sorted(fakes)]
+
+
+def pictures_in(folder: Path) -> Pictures:
+    """The pictures in a folder and all below it, by name.
 
     Raises:
         DataError: No such folder, no picture in it, or two of one name.
     """
-    from citygan.pictures import SUFFIXES
-
-    if not folder.is_dir():
-        raise DataError("no such folder" if not os.path.lexists(folder) else "not a folder", where=folder)
-    found: dict[str, Path] = {}
-    seen = {os.path.realpath(folder)}
-    for here, folders, names in os.walk(folder, followlinks=True):
-        kept = []
-        for name in sorted(folders):
-            place = os.path.realpath(os.path.join(here, name))
-            if not name.startswith(".") and name != "__MACOSX" and place not in seen:
-                seen.add(place)
-                kept.append(name)
-        folders[:] = kept
-        for name in sorted(names):
-            if name.startswith(".") or not name.lower().endswith(SUFFIXES):
-                continue
-            file = Path(here, name)
-            stem = os.fspath(file.relative_to(folder).with_suffix(""))
-            if stem in found:
-                raise DataError(
-                    f"two pictures of one name: {found[stem].name} and {name}", where=file.parent, hint="Take one away"
-                )
-            found[stem] = file
+    tree = scan(folder)
+    found: Pictures = {}
+    for file in tree.pictures:
+        name = os.path.splitext(file)[0]
+        if name in found:
+            raise DataError(f"two pictures of one name: {found[name].name} and {Path(file).name}", where=folder)
+        found[name] = tree.path(file)
     if not found:
-        raise DataError("no pictures in it", where=folder, hint=f"Looked for {', '.join(SUFFIXES)}")
-    return dict(sorted(found.items()))
+        raise DataError("no pictures in it", where=folder)
+    return found
 
 
-def pair_folders(fake: Path, real: Path, labels: Path | None = None) -> list[tuple[str, Path, Path, Path | None]]:
-    """Every picture of `fake` with the one of the same name in `real`, and its label map: (stem, fake, real, label).
-
-    Raises:
-        DataError: As `pictures_in`; or names that are in one folder only.
-    """
-    fakes, reals = pictures_in(fake), pictures_in(real)
-    _check_same(fakes, reals, fake, real)
-    label_files: dict[str, Path] = {}
-    if labels is not None:
-        label_files = pictures_in(labels)
-        without = [stem for stem in reals if stem not in label_files]
-        if without:
-            raise DataError(f"no label map for {_some(without)}", where=labels)
-    return [(stem, fakes[stem], reals[stem], label_files.get(stem)) for stem in fakes]
+def _label_maps(folder: Path) -> Pictures:
+    known = label_files(folder)
+    if known is None:
+        return pictures_in(folder)
+    return {name: file for name, file, _ in known}
 
 
-def _check_same(fakes: dict[str, Path], reals: dict[str, Path], fake: Path, real: Path) -> None:
-    missing = [stem for stem in reals if stem not in fakes]
-    extra = [stem for stem in fakes if stem not in reals]
+def _bare(pictures: Pictures) -> Pictures:
+    """By the names without what tells the kind; the names as they are where that leaves two of one name."""
+    bare = {without_ending(sort_file(f"{name}.png")): file for name, file in pictures.items()}
+    return bare if len(bare) == len(pictures) else pictures
+
+
+def _in_common(one: Pictures, other: Pictures) -> int:
+    return len(one.keys() & other.keys())
+
+
+def _check_same(fakes: Pictures, reals: Pictures, fake: Path, real: Path) -> None:
+    missing = [name for name in reals if name not in fakes]
+    extra = [name for name in fakes if name not in reals]
     if not missing and not extra:
         return
     hint = "The folders must hold the same names; a part is not scored"
@@ -80,6 +95,6 @@ def _check_same(fakes: dict[str, Path], reals: dict[str, Path], fake: Path, real
     raise DataError(f"pictures without a partner: {', '.join(parts)}", hint=hint)
 
 
-def _some(stems: list[str]) -> str:
-    more = f" and {len(stems) - NAMED} more" if len(stems) > NAMED else ""
-    return ", ".join(stems[:NAMED]) + more
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

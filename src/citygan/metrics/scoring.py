@@ -99,7 +99,7 @@ class Scores:
         """
         result: dict[str, Figure] = {}
         for metric in self.metrics:
-            parts: Figure = dict.fromkeys(metric.parts)
+            parts = metric.parts
             problem = self.failed.get(metric.name)
             if problem is not None:
                 figure = absent(str(problem)) | {"exit_code": problem.exit_code}
@@ -108,8 +108,13 @@ class Scores:
                 figure = self._fake[metric.name].figure()
                 painted = absent(no_painting) if no_painting else self._painting[metric.name].figure()
             about = {"unit": metric.unit, "better": metric.better, "scope": metric.scope}
-            result[metric.name] = parts | figure | about | {"mean_colour": parts | painted}
+            result[metric.name] = _all(figure, parts) | about | {"mean_colour": _all(painted, parts)}
         return result
+
+
+def _all(figure: Figure, parts: Sequence[str]) -> Figure:
+    """The figure with every number that its metric can have: None for those it lacks."""
+    return figure | {name: None for name in parts if name not in figure}
 
 
 def score(jobs: Iterable[Job], metrics: Sequence[Metric]) -> Iterator[Scored]:
