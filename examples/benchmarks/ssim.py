@@ -109,8 +109,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    # once a large array was freed, the C library keeps memory instead of asking for fresh pages each time: scikit-image,
-    # which allocates much, then runs twice as fast; it shall have its best
+    # once a large array was freed, the C library keeps memory instead of asking for fresh pages each time;
+    # scikit-image, which allocates much, then runs twice as fast: it shall have its best
     np.empty(30_000_000, np.uint8).fill(0)
     rows = [measure(size, arguments.pictures, arguments.repeats, arguments.device) for size in SIZES]
     results: dict[str, Any] = {"rows": rows, "threads": threads()}
