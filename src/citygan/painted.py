@@ -35,9 +35,9 @@ class UnknownValuesError(Exception):
         self.share = share
 
     def __str__(self) -> str:
-        shown = [f"{value} ({count} pixel{'s'[: count > 1]})" for value, count in list(self.counts.items())[:5]]
-        if len(self.counts) > 5:
-            shown.append(f"and {len(self.counts) - 5} more")
+        shown = [f"{value} ({count} pixel{'s'[: count > 1]})" for value, count in list(self.counts.items())[:3]]
+        if len(self.counts) > 3:
+            shown.append(f"and {len(self.counts) - 3} more")
         return f"{', '.join(shown)}; the first at x {self.first[0]}, y {self.first[1]}"
 
 

@@ -300,6 +300,8 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
 def _apply_direction(found: Found, options: Options, table: ClassTable | None) -> bool:
     """Two folders A and B: which one is the input. Tells whether the inputs are painted label maps."""
     if "pair" in found.kinds:
+        sides = ("left", "BtoA takes the right") if options.direction == "AtoB" else ("right", "AtoB takes the left")
+        found.notes.append(f"the {sides[0]} side is the input (--direction {sides[1]} one)")
         return table is not None
     if "source" not in found.kinds or "label" in found.kinds:
         if options.direction != "AtoB":

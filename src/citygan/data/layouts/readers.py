@@ -193,7 +193,7 @@ def read_folders(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
 
 def read_pairs(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
     found = Found("pairs", {})
-    found.notes.append("each picture is two, side by side (if they are not: --format photos)")
+    found.notes.append("each picture is two, side by side (--format photos if it is one)")
     by_split: dict[str, list[Sorted]] = defaultdict(list)
     for item in files:
         by_split[item.split or ""].append(item)
