@@ -190,7 +190,7 @@ def run_training(
         ranks=ranks,
         channels=built.channels,
     )
-    run = _Run(settings, data, path, device, ranks, built, engine, steps, start)
+    run = _Run(settings, data, path, device, ranks, built, engine, arrays, steps, start)
     try:
         train(
             engine,
@@ -222,6 +222,7 @@ class _Run:
         ranks: Ranks,
         built: Built,
         engine: Engine,
+        arrays: list[str],
         steps: int,
         start: int,
     ) -> None:
@@ -238,7 +239,7 @@ class _Run:
         self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
         self.shown = ""
-        self.validation = next((data.splits[name] for name in ("val", "test", "train") if name in data.splits))
+        self.validation = _validation_split(data, arrays)
 
     def events(self) -> Events:
         return Events(log=self._log, sample=self._sample, checkpoint=self._checkpoint, progress=self._progress)
@@ -374,6 +375,12 @@ def _board(path: Path, done: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(path / "tensorboard"), purge_step=done + 1)
+
+
+def _validation_split(data: PreparedSet, arrays: list[str]) -> Split:
+    """The first of val, test and train that has all that is needed (Cityscapes' labels may come without photos)."""
+    names = [name for name in ("val", "test", "train") if name in data.splits]
+    return next(data.splits[name] for name in names if set(arrays) <= data.splits[name].arrays.keys())
 
 
 def _evenly(count: int, wanted: int) -> list[int]:

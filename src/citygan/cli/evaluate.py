@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 # the names of citygan.metrics.METRICS, which --help does not wait for
-HELP = "ssim, psnr, l1, colour, gradient; may be repeated.  [default: ssim, psnr, l1]"
+HELP = "ssim, psnr, l1, colour, gradient; may be repeated.  (default: ssim, psnr, l1)"
 
 
 def evaluate(
@@ -22,13 +22,13 @@ def evaluate(
             help=HELP,
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option(help="Run or checkpoint folder.  [default: the last run]")] = None,
+    run: Annotated[str | None, typer.Option(help="Run or checkpoint folder.  (default: the last run)")] = None,
     checkpoint: Annotated[
-        str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  [default: last]")
+        str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  (default: last)")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to score.  [default: val]")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to score.  (default: val)")] = None,
     data: Annotated[
-        str | None, typer.Option(help="Prepared set, by name or path.  [default: the one the run was trained on]")
+        str | None, typer.Option(help="Prepared set, by name or path.  (default: the one the run was trained on)")
     ] = None,
     fake: Annotated[Path | None, typer.Option(metavar="DIR", help="Score the pictures in this folder ...")] = None,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="... against their namesakes in this one.")] = None,
@@ -39,9 +39,9 @@ def evaluate(
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures to translate together.")] = None,
     mode: Annotated[
         str | None,
-        typer.Option(metavar="paper|running|deterministic", help="How the generator runs.  [default: as trained]"),
+        typer.Option(metavar="paper|running|deterministic", help="How the generator runs.  (default: as trained)"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of dropout.  [default: the run's]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of dropout.  (default: the run's)")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the CSV file if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,

@@ -18,7 +18,7 @@ def prepare(
     layout: Annotated[
         str | None, typer.Option("--format", metavar="NAME", help="The layout, where it is not recognised.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The prepared set.  [default: data/ and the source's name]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The prepared set.  (default: data/ and the source's name)")] = None,
     classes: Annotated[
         str | None,
         typer.Option(metavar="TABLE", help="Class table of the labels: a built-in name, or a YAML list of your own."),
@@ -36,7 +36,7 @@ def prepare(
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="At most N pictures a split (demo: N scenes).")] = None,
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Threads; they change no byte.  [default: cores]")
+        int | None, typer.Option(metavar="N", help="Threads; they change no byte.  (default: cores)")
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out bad files and list them, instead of failing.")

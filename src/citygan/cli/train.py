@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def train(
-    model: Annotated[str | None, typer.Option(help="A named model; `citygan models` lists them.  [default: pix2pix]")] = None,
-    data: Annotated[str | None, typer.Option(help="Prepared set, by name or path.  [default: the last one]")] = None,
+    model: Annotated[str | None, typer.Option(help="A named model; `citygan models` lists them.  (default: pix2pix)")] = None,
+    data: Annotated[str | None, typer.Option(help="Prepared set, by name or path.  (default: the last one)")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     assign: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; may be repeated.")
@@ -23,14 +23,14 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Steps in all.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Times every picture is seen.")] = None,
     batch: Annotated[int | None, typer.Option(help="Pictures a step.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run.  [default: the model and a number]")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run.  (default: the model and a number)")] = None,
     resume: Annotated[
         str | None, typer.Option(metavar="RUN|last", help="Go on with a run as if it had not been stopped.")
     ] = None,
     init: Annotated[str | None, typer.Option(metavar="RUN", help="Start from the weights of a run.")] = None,
     quick: Annotated[
         bool | None,
-        typer.Option("--quick/--full", help="The small, short form of the model.  [default: on for the demo city]"),
+        typer.Option("--quick/--full", help="The small, short form of the model.  (default: on for the demo city)"),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides weights, order, jitter, dropout.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
