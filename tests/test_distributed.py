@@ -14,7 +14,6 @@ import torch
 
 from citygan.data.batches import Feed
 from citygan.data.store import PreparedSet
-from citygan.train.distributed import Ranks
 from citygan.train.engine import Engine, Plan
 from tests.test_engine import _batch, _Plain
 from tests.tiny import prepared_set
@@ -81,7 +80,7 @@ def test_every_picture_is_seen_once_an_epoch(tmp_path: Path, size: int) -> None:
     data = PreparedSet.open(prepared_set(tmp_path / "set", train=12))
     feeds = [
         Feed(data.split("train"), arrays=["label"], batch=2, jitter=1.0, mirror=False, seed=5,
-             device=torch.device("cpu"), ranks=Ranks(rank, size))
+             device=torch.device("cpu"), rank=rank, ranks=size)
         for rank in range(size)
     ]  # fmt: skip
     steps = 12 // (2 * size)
@@ -98,13 +97,13 @@ def test_every_picture_is_seen_once_an_epoch(tmp_path: Path, size: int) -> None:
 def test_crops_and_order_do_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
     data = PreparedSet.open(prepared_set(tmp_path / "set", train=8))
 
-    def feed(batch: int, ranks: Ranks) -> Feed:
+    def feed(batch: int, rank: int, ranks: int) -> Feed:
         return Feed(data.split("train"), arrays=["photo", "label"], batch=batch, jitter=1.5, mirror=True, seed=1,
-                    device=torch.device("cpu"), ranks=ranks)  # fmt: skip
+                    device=torch.device("cpu"), rank=rank, ranks=ranks)  # fmt: skip
 
     for step in range(4):
-        whole = feed(4, Ranks())(step)
-        parts = [feed(2, Ranks(rank, 2))(step) for rank in range(2)]
+        whole = feed(4, 0, 1)(step)
+        parts = [feed(2, rank, 2)(step) for rank in range(2)]
         assert torch.equal(whole.photo, torch.cat([p.photo for p in parts]))  # type: ignore[arg-type, misc]
         assert torch.equal(whole.label, torch.cat([p.label for p in parts]))  # type: ignore[arg-type, misc]
 

@@ -187,8 +187,9 @@ def run_training(
         mirror=settings.augment.mirror,
         seed=settings.seed,
         device=device,
-        ranks=ranks,
         channels=built.channels,
+        rank=ranks.rank,
+        ranks=ranks.size,
     )
     run = _Run(settings, data, path, device, ranks, built, engine, arrays, steps, start)
     try:

@@ -16,7 +16,6 @@ from torch import Tensor
 from citygan.batch import Batch
 from citygan.data.augment import Jitter
 from citygan.data.store import Split
-from citygan.train.distributed import Ranks
 
 RESIDENT_SHARE = 0.5  # of the device's free memory that a split may take
 
@@ -32,6 +31,7 @@ class Feed:
         mirror: Whether half of the pictures are mirrored.
         seed: Of order, crops and mirroring.
         channels: C of the photo that is wanted: 1 turns it grey.
+        rank: Which of the `ranks` processes this is, each of which takes its share of a step's pictures.
     """
 
     def __init__(
@@ -44,8 +44,9 @@ class Feed:
         mirror: bool,
         seed: int,
         device: torch.device,
-        ranks: Ranks | None = None,
         channels: int = 3,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         self.count = len(split)
         self.batch = batch
@@ -53,7 +54,8 @@ class Feed:
         self.mirror = mirror
         self.seed = seed
         self.device = device
-        self.ranks = ranks or Ranks()
+        self.rank = rank
+        self.ranks = ranks
         self.channels = channels
         self._arrays: dict[str, np.ndarray] = {}
         for name in arrays:
@@ -68,7 +70,7 @@ class Feed:
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step, on the device."""
-        first = (step * self.ranks.size + self.ranks.rank) * self.batch
+        first = (step * self.ranks + self.rank) * self.batch
         positions = list(range(first, first + self.batch))
         tensors = self._fetch(step, positions)
         jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions)
@@ -92,7 +94,7 @@ class Feed:
 
     def stems(self, step: int, split: Split) -> list[str]:
         """The names of the pictures of a step, for a report of what went wrong."""
-        first = (step * self.ranks.size + self.ranks.rank) * self.batch
+        first = (step * self.ranks + self.rank) * self.batch
         return [split.items[i].stem for i in self.indices(range(first, first + self.batch))]
 
     def _fetch(self, step: int, positions: list[int]) -> dict[str, Tensor]:
@@ -105,7 +107,7 @@ class Feed:
             host = self._ahead[1].result()
         else:
             host = self._read(self.indices(positions))
-        following = [position + self.batch * self.ranks.size for position in positions]
+        following = [position + self.batch * self.ranks for position in positions]
         self._ahead = (step + 1, self._reader.submit(self._read, self.indices(following)))
         return {name: tensor.to(self.device, non_blocking=True) for name, tensor in host.items()}
 
