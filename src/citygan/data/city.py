@@ -19,7 +19,7 @@ from citygan.data.demo import Frame, render
 from citygan.data.labels import CITYSCAPES
 from citygan.data.store import Array, Item, PreparedSet, partial_folder
 from citygan.data.workers import default_workers, in_order, opencv_in_one_thread
-from citygan.data.writer import SetWriter
+from citygan.data.writer import SetWriter, clean
 from citygan.errors import DamagedError, UsageError
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
@@ -161,6 +161,7 @@ def _is_there(path: Path, plan: DemoPlan) -> bool:
     Raises:
         UsageError: Something else is there.
     """
+    clean(path)
     if not path.exists():
         return False
     try:

@@ -17,7 +17,7 @@ from citygan.data.plan import Options, Plan, make_plan, parse_size
 from citygan.data.reading import read_job
 from citygan.data.store import MANIFEST, Item, PreparedSet
 from citygan.data.workers import default_workers, in_order, opencv_in_one_thread
-from citygan.data.writer import SetWriter, SplitWriter, discard_partial
+from citygan.data.writer import SetWriter, SplitWriter, clean, discard_partial
 from citygan.errors import CityganError, DataError, Interrupted, UsageError, printable
 from citygan.progress import Progress, say
 
@@ -163,6 +163,7 @@ def _check_places(source: Path, out: Path) -> None:
 
 
 def _check_free(out: Path, options: Options) -> None:
+    clean(out)
     if out.exists() and not options.force:
         raise UsageError("exists already", where=out, hint="--force replaces it, --out takes another name")
 

@@ -47,6 +47,13 @@ def discard_partial(path: Path) -> None:
         _plan_file(path).unlink(missing_ok=True)
 
 
+def clean(path: Path) -> None:
+    """Removes the plan that a process left which was killed just after it had published `path`."""
+    with contextlib.suppress(OSError):
+        if path.exists() and not partial_folder(path).exists():
+            _plan_file(path).unlink(missing_ok=True)
+
+
 class SetWriter:
     """Writes a set, item by item, and publishes it whole.
 
@@ -66,7 +73,10 @@ class SetWriter:
         digest = hashlib.sha256(text.encode("ascii")).hexdigest()
         with files.guard(self._partial):
             self.resumed = self._partial.is_dir() and _read_text(_plan_file(path)) == digest
-            if not self.resumed:
+            if self.resumed:
+                for torn in self._partial.glob(".tmp-*"):
+                    torn.unlink()
+            else:
                 discard_partial(path)
                 files.write_text(_plan_file(path), digest)
                 self._partial.mkdir(parents=True)
