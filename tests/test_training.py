@@ -20,7 +20,8 @@ from citygan.runs import new_run
 from citygan.sheets import GAP, TITLE
 from citygan.train.checkpoint import read_state
 from citygan.train.distributed import Ranks
-from citygan.training import about, build, run_training
+from citygan.building import about, build
+from citygan.training import run_training
 from tests.tiny import prepared_set
 
 CPU = torch.device("cpu")

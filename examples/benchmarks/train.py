@@ -26,7 +26,7 @@ from citygan.data.store import Item, PreparedSet
 from citygan.data.writer import SetWriter
 from citygan.infer import Translator
 from citygan.train.engine import Engine, Plan
-from citygan.training import build
+from citygan.building import build
 
 GIGAFLOP_PER_PICTURE = 86.9  # one training step of the peer at width 64 and 256x256
 

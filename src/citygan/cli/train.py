@@ -107,7 +107,7 @@ def _train(
     from citygan.devices import pick_device
     from citygan.runs import new_run
     from citygan.train.distributed import join, leave
-    from citygan.training import about, build, check_device
+    from citygan.building import about, build, check_device
 
     place = pick_device(device, _local_rank())
     check_device(settings, place, int(os.environ.get("WORLD_SIZE", "1")))
@@ -140,7 +140,7 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     from citygan.progress import say
     from citygan.runs import resolve_run
     from citygan.train.distributed import join, leave
-    from citygan.training import check_device
+    from citygan.building import check_device
     from citygan.yamlfile import read_yaml, to_yaml
 
     path = resolve_run(resume)
