@@ -13,7 +13,7 @@ from citygan.building import Built, build, steps_in_all
 from citygan.config import Settings
 from citygan.data.batches import Feed
 from citygan.data.store import PreparedSet, Split
-from citygan.errors import DamagedError, DataError, DivergedError, MachineError, UsageError
+from citygan.errors import DamagedError, DivergedError, UsageError
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
 from citygan.infer import Translator
 from citygan.metrics.pictures import psnr, ssim
