@@ -44,7 +44,7 @@ def read_job(plan: Plan, job: Job) -> Read | Fault:
             if kind == "label":
                 arrays["label"], full = _label(plan, job, picture, path)
             elif kind == "instance":
-                arrays["instance"] = plan.options.fitting.ids(index_of(picture, path).astype(np.uint16), 0)
+                arrays["instance"] = plan.options.fitting.ids(index_of(picture, path).astype(np.uint16, copy=False), 0)
             else:
                 arrays[kind] = _photo(plan, picture, path)
     except DataError as problem:
