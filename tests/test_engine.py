@@ -81,6 +81,24 @@ def test_pix2pix_learns_as_written_by_hand_from_the_paper() -> None:
             torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-6)
 
 
+def test_a_shared_pass_gives_the_gradients_of_two() -> None:
+    """Generator first, then the discriminator, both from the networks as they stood."""
+    recipe = _pix2pix(_settings(discriminator={"shared_pass": True}))
+    g, d = copy.deepcopy(recipe.networks["generator"]), copy.deepcopy(recipe.networks["discriminator"])
+    engine = Engine(recipe, Plan(steps=1, channels_last=False), CPU)
+    batch = _batch(0)
+    engine.train_step(0, batch)
+    x, y = batch.source, batch.photo
+    assert x is not None and y is not None
+    fake = g(x)
+    judged, judged_real = d(torch.cat([x, fake], 1)), d(torch.cat([x, y], 1))
+    of_g = torch.autograd.grad(F.softplus(-judged).mean() + 100 * F.l1_loss(fake, y), list(g.parameters()), retain_graph=True)
+    of_d = torch.autograd.grad((F.softplus(judged).mean() + F.softplus(-judged_real).mean()) / 2, list(d.parameters()))
+    for mine, expected in ((recipe.networks["generator"], of_g), (recipe.networks["discriminator"], of_d)):
+        for parameter, gradient in zip(mine.parameters(), expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
 @pytest.fixture
 def peer(shared: Path) -> Any:
     folder = shared / "peers" / "pytorch-CycleGAN-and-pix2pix"

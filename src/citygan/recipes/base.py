@@ -20,11 +20,13 @@ class Update:
         group: The optimizer; gradients reach its parameters alone.
         losses: Weighted float32 scalars, named as they are logged; their sum is what is minimised.
         step: False only accumulates gradients, for a later update of the same group.
+        retain: True keeps the graph for a later update that shares a part of it.
     """
 
     group: str
     losses: dict[str, Tensor]
     step: bool = True
+    retain: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from citygan.batch import Batch
 from citygan.config import Settings
@@ -37,6 +37,7 @@ class Pix2Pix(Recipe):
         self.inputs = inputs
         self.lambda_gan = settings.losses.lambda_gan
         self.lambda_l1 = settings.losses.lambda_l1
+        self.shared_pass = settings.discriminator.shared_pass
         optimizer = settings.optimizer
         schedule = LinearDecay(optimizer.decay_share) if optimizer.schedule == "linear" else constant
         betas = (optimizer.beta1, optimizer.beta2)
@@ -54,18 +55,29 @@ class Pix2Pix(Recipe):
         assert batch.photo is not None
         x, real = self.inputs(batch), batch.photo
         fake = self.networks["generator"](x)
-        losses = {}
-        if "discriminator" in self.networks:
-            discriminator = self.networks["discriminator"]
-            judged_fake = discriminator(torch.cat([x, fake.detach()], dim=1))
-            judged_real = discriminator(torch.cat([x, real], dim=1))
-            # halved, which slows D down relative to G (section 3.3)
-            yield Update(
-                "discriminator",
-                {"d_fake": 0.5 * cross_entropy(judged_fake, False), "d_real": 0.5 * cross_entropy(judged_real, True)},
-            )
+        if "discriminator" not in self.networks:
+            yield Update("generator", self._reconstruction(fake, real))
+            return
+        discriminator = self.networks["discriminator"]
+        if self.shared_pass:
             judged = discriminator(torch.cat([x, fake], dim=1))
-            losses["g_gan"] = self.lambda_gan * cross_entropy(judged, True)
-        if self.lambda_l1 > 0:
-            losses["g_l1"] = self.lambda_l1 * l1(fake, real)
-        yield Update("generator", losses)
+            judged_real = discriminator(torch.cat([x, real], dim=1))
+            yield Update("generator", self._fooling(judged) | self._reconstruction(fake, real), retain=True)
+            yield Update("discriminator", _judging(judged, judged_real))
+            return
+        judged_fake = discriminator(torch.cat([x, fake.detach()], dim=1))
+        judged_real = discriminator(torch.cat([x, real], dim=1))
+        yield Update("discriminator", _judging(judged_fake, judged_real))
+        judged = discriminator(torch.cat([x, fake], dim=1))
+        yield Update("generator", self._fooling(judged) | self._reconstruction(fake, real))
+
+    def _fooling(self, judged: Tensor) -> dict[str, Tensor]:
+        return {"g_gan": self.lambda_gan * cross_entropy(judged, True)}
+
+    def _reconstruction(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+        return {"g_l1": self.lambda_l1 * l1(fake, real)} if self.lambda_l1 > 0 else {}
+
+
+def _judging(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """The discriminator's terms, halved, which slows it down relative to the generator (section 3.3)."""
+    return {"d_fake": 0.5 * cross_entropy(fake, False), "d_real": 0.5 * cross_entropy(real, True)}

@@ -121,7 +121,7 @@ class Engine:
                 begun.add(group_name)
             for update in updates:
                 total = sum(update.losses.values(), torch.zeros((), device=self.device)) / len(parts)
-                total.backward(inputs=self.parameters[group_name])
+                total.backward(inputs=self.parameters[group_name], retain_graph=update.retain)
                 for name, loss in update.losses.items():
                     losses[name] = losses.get(name, 0) + loss.detach() / len(parts)
             if updates[0].step:
