@@ -16,8 +16,8 @@ from PIL import Image, ImageOps
 from citygan import pictures
 from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19, ClassTable, LabelClass
 from citygan.errors import DataError, MachineError
-from citygan.painted import nearest_colours_to_ids
 from citygan.pictures import encode_png, header, read_index, read_label, read_photo, read_source
+from citygan.pictures.painted import nearest_colours_to_ids
 from tests.fuzz_pictures import IDS, PHOTO, SMOOTH, chunk, exif, fuzz, saved
 
 SHARED = Path(__file__).parents[2] / "shared/data"

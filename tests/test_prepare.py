@@ -22,7 +22,7 @@ from citygan.cli import run
 from citygan.data import prepare as prepare_module
 from citygan.data.fitting import Fit, nearest
 from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES
-from citygan.data.plan import Options, parse_size
+from citygan.data.options import Options, parse_size
 from citygan.data.prepare import prepare, prepare_demo
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.errors import Interrupted, MachineError, UsageError

@@ -13,7 +13,8 @@ from citygan import files
 from citygan.data.city import plan_demo, prepare_demo
 from citygan.data.labels import VOID
 from citygan.data.layouts import Fault, scan
-from citygan.data.plan import Options, Plan, make_plan, parse_size
+from citygan.data.options import Options, parse_size
+from citygan.data.plan import Plan, make_plan
 from citygan.data.reading import read_job
 from citygan.data.store import MANIFEST, Item, PreparedSet
 from citygan.data.workers import default_workers, in_order, opencv_in_one_thread

@@ -10,9 +10,9 @@ import numpy as np
 from citygan.data.labels import TABLES, ClassTable, Colour
 from citygan.data.layouts.tree import Tree
 from citygan.errors import DataError
-from citygan.headers import Header
-from citygan.painted import pack_colours
 from citygan.pictures import MAX_PIXELS, Picture, decode, header, read_bytes
+from citygan.pictures.headers import Header
+from citygan.pictures.painted import pack_colours
 
 SAMPLE = 12
 MOST_CLASSES = 64  # a picture with more different values is no label map
