@@ -93,6 +93,15 @@ class DemoPlan:
             counts[scene.split] = counts.get(scene.split, 0) + scene.frames
         return counts
 
+    def lines(self) -> list[str]:
+        """The plan in words."""
+        counts = ", ".join(f"{count} {split}" for split, count in self.counts.items())
+        width, height = self.size
+        return [
+            f"the demo city, {width}x{height}: {counts} pictures",
+            f"  to {self.out} and {self.graphics}, {self.needed_bytes / 1e6:.0f} MB",
+        ]
+
     @property
     def needed_bytes(self) -> int:
         """What the two sets take on the disk, about."""
@@ -149,6 +158,8 @@ def prepare_demo(
         left = [path for path in (plan.graphics, plan.out) if force or not _is_there(path, plan)]
         if not left:
             raise UsageError("exists already", where=plan.out, hint="--force replaces it")
+        for line in plan.lines():
+            say(line)
         files.check_space(plan.out.parent, plan.needed_bytes)
         for path in left:
             _prepare(plan, path, workers or default_workers(), force)

@@ -73,12 +73,6 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         if given:
             raise UsageError("the demo city has nothing to choose there", where=flag)
     plan = plan_demo(out=options.out, size=options.size, limit=options.limit, seed=options.seed, labels=Path("labels"))
-    counts = ", ".join(f"{count} {split}" for split, count in plan.counts.items())
-    width, height = plan.size
-    lines = [
-        f"the demo city, {width}x{height}: {counts}",
-        f"  to {plan.out} and {plan.graphics}, {plan.needed_bytes / 1e6:.0f} MB",
-    ]
     record = {
         "source": "demo",
         "layout": "demo",
@@ -87,7 +81,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         "splits": {split: {"items": count} for split, count in plan.counts.items()},
         "needed_bytes": plan.needed_bytes,
     }
-    report = Report([plan.out, plan.graphics], record, lines)
+    report = Report([plan.out, plan.graphics], record, plan.lines())
     if not dry_run:
         with resumable():
             report.paths = prepare_demo(
