@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from citygan.building import Built, build, steps_in_all
+from citygan.baseline import fit_painter
+from citygan.building import Built, build, start_from, steps_in_all
 from citygan.config import Settings
 from citygan.data.batches import Feed
 from citygan.data.store import PreparedSet, Split
-from citygan.errors import DamagedError, DivergedError, UsageError
+from citygan.errors import DamagedError, DivergedError, UsageError, printable
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
 from citygan.infer import Translator
 from citygan.metrics.pictures import psnr, ssim
@@ -27,6 +29,7 @@ from citygan.train.distributed import Ranks
 from citygan.train.engine import Engine, Plan
 from citygan.train.logs import MetricsLog
 from citygan.train.loop import Events, Schedule, Window, train
+from citygan.yamlfile import to_yaml
 
 SHEET_ROWS = 4
 
@@ -51,8 +54,8 @@ def run_training(
         DamagedError: The checkpoint does not fit, or the data are others than before.
         DivergedError, Interrupted: As `citygan.train.loop.train`.
     """
-    clean_temporaries(path)
-    clean_temporaries(path / "checkpoints")
+    for folder in (path.parent, path, path / "checkpoints", path / "samples"):
+        clean_temporaries(folder)
     built = build(settings, data)
     split = data.split("train")
     steps = steps_in_all(settings, len(split), ranks)
@@ -71,6 +74,8 @@ def run_training(
     start, window = 0, Window()
     if resume:
         start, window = _resume(engine, settings, path, data, ranks)
+        if ranks.first:  # only now that they are known to fit: flags of this resume become the run's
+            write_text(path / "config.yaml", to_yaml(settings.to_dict()))
         if start >= steps:
             raise UsageError(
                 f"already finished: {start} of {steps} steps",
@@ -78,7 +83,9 @@ def run_training(
                 hint=f"--steps {start + steps} with --resume goes on from there",
             )
     elif init is not None:
-        _initialise(engine, init)
+        start_from(engine.networks, init)
+        for name, average in engine.averages.items():
+            average.load_state_dict(engine.networks[name].state_dict())
     arrays = ["photo", "label" if built.inputs.is_label else "source"]
     if built.inputs.edges:
         arrays.append("instance")
@@ -108,7 +115,10 @@ def run_training(
         )
     except DivergedError as problem:
         if ranks.first:
-            write_text(path / "diverged.txt", f"{problem}\n")
+            count = options.batch * ranks.size
+            items = feed.indices(range(problem.step * count, (problem.step + 1) * count))
+            names = "".join(f"  {printable(split.items[i].stem)}\n" for i in items)
+            write_text(path / "diverged.txt", f"{problem}\npictures of that step:\n{names}")
         raise
     finally:
         run.close()
@@ -142,6 +152,7 @@ class _Run:
         self.log = MetricsLog(path / "metrics.jsonl", start) if ranks.first else None
         self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
+        self.painting: dict[str, float] | None = None
         self.shown = ""
         self.validation = _validation_split(data, arrays)
 
@@ -232,23 +243,35 @@ class _Run:
             folder = self.path / "checkpoints"
             checkpoint.save(checkpoint.path_of(folder, step), tensors, self._state(step, figures, window))
             checkpoint.prune(folder)
-            if self.path.parent == runs_home():
+            if self.path.parent.absolute() == runs_home().absolute():
                 write_last(runs_home(), self.path.name)
             write_report(self.path)
         self.ranks.wait()
 
     def _validate(self) -> dict[str, float]:
-        """Mean SSIM and PSNR over validation pictures chosen evenly, always the same."""
+        """Mean SSIM and PSNR over validation pictures chosen evenly, always the same, beside the painting's."""
         translator = self.translator()
-        scores = []
+        indices = _evenly(len(self.validation), self.settings.train.validation_pictures)
+        fakes = (translator.translate(self._input(i), instances=self._instances(i)) for i in indices)
+        figures = self._compare(indices, fakes)
+        if self.painting is None:
+            painter = fit_painter(self.data)
+            labels = self.validation.label
+            painted = (painter(None if labels is None else np.asarray(labels[i]), self.built.channels) for i in indices)
+            self.painting = self._compare(indices, (picture for picture in painted if picture is not None))
+        return figures | {f"mean_colour_{name}": value for name, value in self.painting.items()}
+
+    def _compare(self, indices: list[int], pictures: Iterable[np.ndarray]) -> dict[str, float]:
         assert self.validation.photo is not None
-        for index in _evenly(len(self.validation), self.settings.train.validation_pictures):
-            fake = translator.translate(self._input(index), instances=self._instances(index))
-            real = np.asarray(self.validation.photo[index])[..., : fake.shape[-1]]
-            scores.append((float(ssim(fake, real)[0]), float(psnr(fake, real)[0])))
-        finite = [p for _, p in scores if np.isfinite(p)]
+        scores = []
+        for index, picture in zip(indices, pictures, strict=False):
+            real = np.asarray(self.validation.photo[index])[..., : picture.shape[-1]]
+            scores.append((float(ssim(picture, real)[0]), float(psnr(picture, real)[0])))
+        if not scores:
+            return {}
+        finite = [value for _, value in scores if np.isfinite(value)]
         return {
-            "ssim": float(np.mean([s for s, _ in scores])),
+            "ssim": float(np.mean([value for value, _ in scores])),
             "psnr": float(np.mean(finite)) if finite else float("inf"),
         }
 
@@ -302,6 +325,9 @@ def _resume(
         return 0, Window()
     folder, problems = found
     state = checkpoint.read_state(folder)
+    lacking = [key for key in ("step", "data", "threads", "ranks", "settings", "window") if key not in state]
+    if lacking:
+        raise DamagedError(f"its record has no {', '.join(lacking)}, which a resume needs", where=folder)
     if ranks.first:
         for problem in problems:
             say(f"warning: passed over: {problem}")
@@ -325,15 +351,3 @@ def _resume(
             raise DamagedError(f"it has no {name}, which a resume needs", where=folder)
     engine.load(parts, folder)
     return int(state["step"]), Window.from_dict(state["window"], engine.device)
-
-
-def _initialise(engine: Engine, folder: Path) -> None:
-    """Starts from another run's weights: its generator, and its discriminator where both have one."""
-    state = checkpoint.read_state(folder)
-    for name, network in engine.networks.items():
-        part = state.get("use", name) if name == "generator" else name
-        if name == "generator" or part in state["files"]:
-            checkpoint.load_network(network, checkpoint.read_part(folder, state, part), folder / f"{part}.safetensors")
-    for name, average in engine.averages.items():
-        average.load_state_dict(engine.networks[name].state_dict())
-

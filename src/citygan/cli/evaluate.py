@@ -41,7 +41,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="paper|running|deterministic", help="How the generator runs.  (default: as trained)"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of dropout.  (default: the run's)")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of dropout.  (default: the run's)")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the CSV file if it exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -100,7 +100,17 @@ def evaluate(
     if per_image is not None:
         say(f"figures of each picture: {per_image}")
     _fail_if_any(result)
+    if not folders:
+        _say_report(result)
     say(f"next: {_next_command(result, run)}")
+
+
+def _say_report(result: dict[str, Any]) -> None:
+    from citygan.progress import say
+
+    report = Path(result["run"]) / "report.html"
+    if report.is_file():
+        say(f"report: {report}")
 
 
 def _check_folders(
