@@ -86,8 +86,12 @@ def _refuse_constant(name: str) -> None:
 
 
 @contextlib.contextmanager
-def guard(path: str | os.PathLike[str]) -> Iterator[None]:
+def guard(path: str | os.PathLike[str], needed_bytes: int | None = None) -> Iterator[None]:
     """Turns the operating system's refusals into errors that say what is needed.
+
+    Args:
+        path: What is written.
+        needed_bytes: Of how many bytes, where that is known.
 
     Raises:
         MachineError: No space (with what is free), no permission, a read-only or failing disk.
@@ -97,8 +101,9 @@ def guard(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as problem:
         where = os.fspath(path)
         if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            needed = "" if needed_bytes is None else f"{_megabytes(needed_bytes)} needed, "
             raise MachineError(
-                f"no space left to write ({_megabytes(_free_bytes(path))} free)",
+                f"no space left to write ({needed}{_megabytes(_free_bytes(path))} free)",
                 where=where,
                 hint="Free some space, or choose another place",
             ) from problem
@@ -177,7 +182,7 @@ def publish_folder(temporary: Path, path: Path, *, replace: bool = False) -> Non
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a whole file, atomically."""
-    with new_file(path) as temporary:
+    with new_file(path) as temporary, guard(path, len(data)):
         temporary.write_bytes(data)
 
 

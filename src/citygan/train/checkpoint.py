@@ -9,6 +9,7 @@ but tensors and JSON is ever read.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -41,10 +42,11 @@ def save(folder: Path, parts: dict[str, Tensors], state: dict[str, Any]) -> None
             file = temporary / f"{name}.safetensors"
             plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
             data = safetensors.torch.save(plain)
-            with guard(folder):
+            with guard(folder, len(data)):
                 file.write_bytes(data)
             files[name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        write_json(temporary / "state.json", {"format": FORMAT, **state, "files": files})
+        record = {"format": FORMAT, **state, "files": files}
+        write_json(temporary / "state.json", {**record, "sha256": _digest(record)})
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -65,7 +67,15 @@ def read_state(folder: Path) -> dict[str, Any]:
             where=folder,
             hint="Install that version: pip install -U citygan",
         )
+    if state.pop("sha256", None) != _digest(state):
+        raise DamagedError("its checksum is not the recorded one: damaged or edited", where=folder / "state.json")
     return state
+
+
+def _digest(record: dict[str, Any]) -> str:
+    """sha256 of a record, whatever the order and spacing of its JSON."""
+    plain = json.loads(json.dumps(record))
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def read_part(folder: Path, state: dict[str, Any], name: str) -> Tensors:
