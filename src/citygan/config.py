@@ -258,6 +258,8 @@ def resolve(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
             if path not in known:
                 near = difflib.get_close_matches(".".join(path), [".".join(p) for p in known], n=1, cutoff=0.5)
                 hint = f" (did you mean {near[0]}?)" if near else ""
+                if any("." in part for part in path):
+                    hint = " (write the part after the dot on a line of its own, indented below the part before it)"
                 problems.append(f"{layer.where(path)}: unknown setting {'.'.join(path)}{hint}")
                 continue
             try:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from citygan.errors import UsageError, printable
+from citygan.errors import UsageError
 from citygan.files import read_bytes
 
 MAX_DEPTH = 16
@@ -83,6 +83,11 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
     except yaml.MarkedYAMLError as problem:
         line = problem.problem_mark.line + 1 if problem.problem_mark else 1
         raise UsageError(f"not YAML: {problem.problem}", where=f"{where}:{line}") from problem
+    except yaml.reader.ReaderError as problem:
+        line = text.count("\n", 0, problem.position) + 1
+        raise UsageError(f"not YAML: the character {problem.character!r}", where=f"{where}:{line}") from problem
+    except (ValueError, OverflowError) as problem:  # PyYAML on an escape beyond Unicode
+        raise UsageError(f"not YAML: {problem}", where=where) from problem
     except yaml.YAMLError as problem:
         raise UsageError(f"not YAML: {' '.join(str(problem).split())}", where=where) from problem
 
@@ -158,11 +163,25 @@ def _is_scalar(value: object) -> bool:
     return not isinstance(value, Mapping | list | tuple)
 
 
+def _quoted(text: str) -> str:
+    """A double-quoted scalar that is read back as it was, whatever it holds: paths may be no text at all."""
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 def _yaml_flow(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_yaml_flow(child)}" for key, child in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_yaml_flow(child) for child in value) + "]"
     if isinstance(value, str):
-        return json.dumps(printable(value), ensure_ascii=False)
+        return _quoted(value)
     return json.dumps(value, allow_nan=False)
