@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from citygan.config import Settings
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, MachineError, UsageError
+from citygan.models import lookup
 from citygan.models.unet import unet_depth
 from citygan.recipes import RECIPES
 from citygan.recipes.base import Recipe
 from citygan.recipes.inputs import InputEncoder
 from citygan.runs import versions
+from citygan.train.checkpoint import load_network, read_part, read_state
 from citygan.train.distributed import Ranks
 
 
@@ -83,13 +88,26 @@ def build(settings: Settings, data: PreparedSet) -> Built:
             },
         }
     torch.manual_seed(settings.seed)
-    recipe = RECIPES[settings.recipe](
+    recipe = lookup(RECIPES, settings.recipe, "recipe")(
         settings,
         inputs,
         networks["generator"]["arguments"],
         networks["discriminator"]["arguments"] if "discriminator" in networks else None,
     )
     return Built(recipe, inputs, networks, channels)
+
+
+def start_from(networks: Mapping[str, nn.Module], folder: Path) -> None:
+    """Fills networks from another run's checkpoint: its generator, and its discriminator where both have one.
+
+    Raises:
+        DamagedError: It is not whole, or does not fit.
+    """
+    state = read_state(folder)
+    for name, network in networks.items():
+        part = str(state.get("use", name)) if name == "generator" else name
+        if name == "generator" or part in state["files"]:
+            load_network(network, read_part(folder, state, part), folder / f"{part}.safetensors")
 
 
 def steps_in_all(settings: Settings, count: int, ranks: Ranks) -> int:

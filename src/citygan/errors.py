@@ -65,9 +65,13 @@ class DamagedError(CityganError):
 
 
 class DivergedError(CityganError):
-    """A loss or gradient that is not finite (exit 7)."""
+    """A loss or gradient that is not finite (exit 7), in the step that follows `step` others."""
 
     exit_code = 7
+
+    def __init__(self, what: str, *, step: int, where: str | Path | None = None, hint: str | None = None) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.step = step
 
 
 class Interrupted(CityganError):

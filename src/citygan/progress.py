@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 
@@ -12,7 +14,15 @@ PLAIN_SECONDS = 10.0  # between lines in a pipe
 
 def say(text: str) -> None:
     """One line on stderr; control characters in it are escaped."""
-    print(printable(text), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody listens any more, or a full disk: no reason to stop the work
+        print(printable(text), file=sys.stderr, flush=True)
+
+
+def print_path(path: str | os.PathLike[str]) -> None:
+    """A path on stdout, as bytes: a name that is no text in this locale still goes out as it is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(os.fsencode(path) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 class Progress:

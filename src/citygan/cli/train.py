@@ -75,7 +75,7 @@ def _train(
     from citygan.config import Layer, resolve
     from citygan.files import lock
     from citygan.presets import preset
-    from citygan.progress import say
+    from citygan.progress import print_path, say
     from citygan.yamlfile import read_yaml
 
     if resume is not None:
@@ -107,18 +107,20 @@ def _train(
     from citygan.devices import pick_device
     from citygan.runs import new_run
     from citygan.train.distributed import join, leave
-    from citygan.building import about, build, check_device
+    from citygan.building import about, build, check_device, start_from
 
     place = pick_device(device, _local_rank())
     check_device(settings, place, int(os.environ.get("WORLD_SIZE", "1")))
     assert prepared is not None
     ranks = join(place.type)
     try:
-        build(settings, prepared)  # finds what does not fit before a folder is made
+        built = build(settings, prepared)  # finds what does not fit before a folder is made
+        if start is not None:
+            start_from(built.recipe.networks, start)
         path = ranks.tell(new_run(settings, name, about(settings, prepared, place, ranks)) if ranks.first else None)
         if ranks.first:
             _say_start(settings, prepared, place)
-            print(path, flush=True)
+            print_path(path)
         from contextlib import nullcontext
 
         with lock(path) if ranks.first else nullcontext():
@@ -136,12 +138,12 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     from citygan.config import Layer, resolve
     from citygan.data.store import resolve_set
     from citygan.devices import pick_device
-    from citygan.files import lock, write_text
-    from citygan.progress import say
+    from citygan.files import lock
+    from citygan.progress import print_path, say
     from citygan.runs import resolve_run
     from citygan.train.distributed import join, leave
     from citygan.building import check_device
-    from citygan.yamlfile import read_yaml, to_yaml
+    from citygan.yamlfile import read_yaml
 
     path = resolve_run(resume)
     file = path / "config.yaml"
@@ -156,8 +158,7 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     try:
         with lock(path) if ranks.first else nullcontext():
             if ranks.first:
-                write_text(file, to_yaml(settings.to_dict()))
-                print(path, flush=True)
+                print_path(path)
             _run(settings, prepared, path, place, ranks, resume=True, init=None)
         if ranks.first:
             say(f"report: {path / 'report.html'}")
@@ -167,7 +168,10 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
 
 
 def _run(settings: Settings, prepared: PreparedSet, path: Path, place: Any, ranks: Any, *, resume: bool, init: Path | None) -> None:
+    import shlex
+
     from citygan.errors import Interrupted
+    from citygan.files import runs_home
     from citygan.progress import say
     from citygan.training import run_training
 
@@ -175,7 +179,8 @@ def _run(settings: Settings, prepared: PreparedSet, path: Path, place: Any, rank
         run_training(settings, prepared, path, place, ranks, resume=resume, init=init)
     except Interrupted:
         if ranks.first:
-            say(f"go on with: citygan train --resume {path.name if path.parent.name else path}")
+            name = path.name if path.parent.absolute() == runs_home().absolute() else str(path)
+            say(f"go on with: citygan train --resume {shlex.quote(name)}")
         raise
 
 
@@ -237,6 +242,8 @@ def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
 
 
 def _print(settings: Settings, origins: dict[str, str]) -> None:
+    from citygan.errors import printable
+
     flat: dict[str, Any] = {}
     for key, value in settings.to_dict().items():
         if isinstance(value, dict):
@@ -246,4 +253,4 @@ def _print(settings: Settings, origins: dict[str, str]) -> None:
     width = max(map(len, flat))
     for key, value in flat.items():
         shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-        print(f"{key:{width}}  {shown!s:12}  {origins[key]}")
+        print(f"{key:{width}}  {printable(shown):12}  {printable(origins[key])}")

@@ -236,5 +236,6 @@ def _diverged(step: int, losses: dict[str, Tensor], why: str) -> DivergedError:
     values = ", ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
     return DivergedError(
         f"{why} at step {step + 1} ({values})",
+        step=step,
         hint="The last checkpoint is whole; a lower optimizer.rate or train.precision=float32 may help",
     )
