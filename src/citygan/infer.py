@@ -18,6 +18,7 @@ from citygan.devices import is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
 from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
+from citygan.progress import say
 from citygan.recipes.inputs import InputEncoder
 from citygan.runs import checkpoint_folder
 from citygan.train.checkpoint import load_network, read_part, read_state
@@ -135,7 +136,9 @@ class Translator:
         pictures = self._translate(array, edges, sample, tile)
         return pictures[0] if single else pictures
 
-    def translate_split(self, split: Split, *, batch: int | None = None, sample: int = 0) -> Iterator[UInt8]:
+    def translate_split(
+        self, split: Split, *, batch: int | None = None, sample: int = 0, tile: tuple[int, int] | None = None
+    ) -> Iterator[UInt8]:
         """Every picture of a prepared split, in its order, uint8 [H, W, C]."""
         array = split.label if self.inputs.is_label else split.source
         if array is None:
@@ -146,7 +149,7 @@ class Translator:
             instances = None
             if self.needs_instances and split.instance is not None:
                 instances = np.asarray(split.instance[part])
-            yield from self.translate(np.asarray(array[part]), instances=instances, sample=sample)
+            yield from self.translate(np.asarray(array[part]), instances=instances, sample=sample, tile=tile)
 
     @property
     def default_batch(self) -> int:
@@ -200,6 +203,7 @@ class Translator:
                         hint="--tile 512x512 works in pieces (which changes the picture)",
                     ) from None
                 batch = (batch + 1) // 2
+                say(f"not enough memory for so many pictures at once: going on with {batch}")
                 continue
             done.append(_to_uint8(x))
         return np.concatenate(done)

@@ -84,22 +84,16 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
 
 
 def _folder_jobs(folder: Path, takes_labels: bool) -> list[Job]:
-    if takes_labels:
-        from citygan.data.layouts import label_files
+    from citygan.data.layouts import label_files, scan
 
+    if takes_labels:
         known = label_files(folder)
         if known is not None:
             return [Job(label, stem, instance) for stem, label, instance in known]
-    jobs = []
-    for here, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
-                file = Path(here, name)
-                jobs.append(Job(file, os.fspath(file.relative_to(folder).with_suffix(""))))
-    if not jobs:
+    tree = scan(folder)
+    if not tree.pictures:
         raise DataError("no pictures in it", where=folder, hint=f"Looked for {', '.join(SUFFIXES)}")
-    return jobs
+    return [Job(tree.path(name), os.path.splitext(name)[0]) for name in tree.pictures]
 
 
 def outputs_of(job: Job, out: Path, suffix: str, samples: int) -> list[Path]:

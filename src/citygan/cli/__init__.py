@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -59,6 +60,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; errors are told in one line on stderr."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = bool(os.environ.get("CITYGAN_DEBUG"))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (held to the end)
     if "--debug" in given[: given.index("--") if "--" in given else None]:
         given.remove("--debug")
         debug = True
@@ -69,7 +73,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return left if isinstance(left, int) else 0
     except BrokenPipeError:
         # whoever read our output has enough of it: leave quietly, as tools in a pipeline do
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return 0
     except KeyboardInterrupt:
         return _tell(KeyboardInterrupt("interrupted"), 130, debug)
@@ -90,6 +94,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return _bug(problem, debug)
         return _tell(MachineError(" ".join(str(problem).split()), hint=hint), 5, debug)
     except OSError as problem:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _leave_stdout()
         return _tell(MachineError(problem.strerror or str(problem), where=problem.filename or "stdout"), 5, debug)
     except Exception as problem:
         from citygan.memory import out_of_memory_error
@@ -103,11 +111,17 @@ def main() -> NoReturn:
     sys.exit(run())
 
 
+def _leave_stdout() -> None:
+    """What is still to be written there is dropped, so that the interpreter does not fail on it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _tell(problem: BaseException, code: int, debug: bool) -> int:
     if debug and not isinstance(problem, KeyboardInterrupt):
         traceback.print_exc()
     prefix = "" if code in (130, 143) else "error: "
-    print(f"{prefix}{printable(problem)}", file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"{prefix}{printable(problem)}", file=sys.stderr)
     return code
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,10 +29,10 @@ def translate(
         str | None,
         typer.Option(metavar="paper|running|deterministic", help="How the generator runs.  (default: as the checkpoint says)"),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of dropout.  (default: the run's)")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of dropout.  (default: the run's)")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures of one size to translate together.")] = None,
     precision: Annotated[str, typer.Option(metavar="float32|bf16", help="Arithmetic.")] = "float32",
-    max_pixels: Annotated[int | None, typer.Option(help="Largest picture to read, in pixels.")] = None,
+    max_pixels: Annotated[int | None, typer.Option(min=1, help="Largest picture to read, in pixels.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite output that exists.")] = False,
     missing: Annotated[bool, typer.Option("--missing", help="Make only what is not there.")] = False,
@@ -66,7 +65,12 @@ def translate(
     if table is not None and translator.classes is None:
         raise UsageError("this model takes pictures, not label maps", where="--classes")
     if len(inputs) == 1 and (Path(inputs[0]) / "dataset.yaml").is_file():
-        done, failed = _prepared(translator, inputs[0], split or "val", Path(out), suffix, samples, force, missing, as_json)
+        if table is not None:
+            raise UsageError("a prepared set knows its classes", where="--classes", hint="Leave it out")
+        done, failed = _prepared(
+            translator, inputs[0], split or "val", Path(out), force, missing, as_json,
+            {"samples": samples, "tile": size, "suffix": suffix, "batch": batch},
+        )
     else:
         if split is not None:
             raise UsageError("only a prepared set has splits", where="--split")
@@ -80,19 +84,19 @@ def translate(
 def _files(
     translator: Translator, inputs: list[str], out: Path, force: bool, missing: bool, as_json: bool, options: dict[str, Any]
 ) -> tuple[list[Path], list[str]]:
-    from citygan.errors import UsageError
     from citygan.files import clean_temporaries
     from citygan.progress import Progress, say
-    from citygan.translation import check_outputs, find_jobs, translate_files
+    from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files
 
     for given in inputs:
-        if given != "-" and os.path.isdir(given) and Path(out).resolve().is_relative_to(Path(given).resolve()):
-            raise UsageError("the output folder lies within the input", where=out, hint="Take another folder")
+        if given != "-" and os.path.isdir(given):
+            _check_outside(given, out)
     jobs = find_jobs(inputs, translator.classes is not None)
     left = check_outputs(jobs, out, options["suffix"], options["samples"], force=force, missing=missing)
     if len(left) < len(jobs):
         say(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
-    clean_temporaries(out)
+    for folder in {file.parent for job in left for file in outputs_of(job, out, options["suffix"], 1)}:
+        clean_temporaries(folder)
     done: list[Path] = []
     failed: list[str] = []
     progress = Progress("translating", len(left), unit="picture")
@@ -109,23 +113,39 @@ def _files(
     return done, failed
 
 
+def _check_outside(given: str, out: Path) -> None:
+    from citygan.errors import UsageError
+
+    if out.resolve().is_relative_to(Path(given).resolve()):
+        raise UsageError("the output folder lies within the input", where=out, hint="Take another folder")
+
+
 def _prepared(
-    translator: Translator, name: str, split: str, out: Path, suffix: str, samples: int, force: bool, missing: bool, as_json: bool
+    translator: Translator, name: str, split: str, out: Path, force: bool, missing: bool, as_json: bool,
+    options: dict[str, Any],
 ) -> tuple[list[Path], list[str]]:
     from citygan.data.store import PreparedSet
+    from citygan.errors import DataError
     from citygan.files import write_bytes
     from citygan.pictures import encode_picture
     from citygan.progress import Progress
     from citygan.translation import Job, check_outputs, outputs_of
 
-    part = PreparedSet.open(name).split(split)
+    _check_outside(name, out)
+    prepared = PreparedSet.open(name)
+    part = prepared.split(split)
+    if translator.classes is not None and part.label is not None and prepared.classes != translator.classes:
+        theirs = "no classes" if prepared.classes is None else f"the classes {prepared.classes.name}"
+        raise DataError(f"has {theirs}, the run was trained on {translator.classes.name}", where=name)
+    suffix, samples = options["suffix"], options["samples"]
     jobs = [Job(part.path / item.stem, item.stem) for item in part.items]
     left = {job.stem for job in check_outputs(jobs, out, suffix, samples, force=force, missing=missing)}
     done: list[Path] = []
     progress = Progress("translating", len(jobs) * samples, unit="picture")
     try:
         for k in range(samples):
-            for number, (job, picture) in enumerate(zip(jobs, translator.translate_split(part, sample=k), strict=True)):
+            pictures = translator.translate_split(part, batch=options["batch"], sample=k, tile=options["tile"])
+            for number, (job, picture) in enumerate(zip(jobs, pictures, strict=True)):
                 if job.stem in left:
                     file = outputs_of(job, out, suffix, samples)[k]
                     write_bytes(file, encode_picture(picture, suffix))
@@ -138,12 +158,11 @@ def _prepared(
 
 
 def _print(files: list[Path], as_json: bool) -> None:
+    from citygan.progress import print_path
+
     if not as_json:
         for file in files:
-            # as bytes: a name that is no text in this locale still goes out as it is
-            sys.stdout.flush()
-            sys.stdout.buffer.write(os.fsencode(file) + b"\n")
-        sys.stdout.buffer.flush()
+            print_path(file)
 
 
 def _finish(translator: Translator, done: list[Path], failed: list[str], as_json: bool, out: str) -> None:

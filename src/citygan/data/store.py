@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -304,7 +305,7 @@ def _open_array(folder: Path, kind: str, entry: Any, count: int, size: tuple[int
     if shape[:3] != [count, size[1], size[0]] or tuple(shape[3:]) not in tails:
         raise _ManifestError(f"{file.name} of {folder.name} cannot have the shape {shape}")
     header = npy_header(tuple(shape), dtype)
-    expected = HEADER_BYTES + int(np.prod(shape)) * np.dtype(dtype).itemsize
+    expected = HEADER_BYTES + math.prod(shape) * np.dtype(dtype).itemsize
     hint = "Prepare the set again"
     try:
         with open(file, "rb") as opened:
