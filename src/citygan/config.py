@@ -131,7 +131,7 @@ class OptimizerSettings:
 class TrainSettings:
     """How long and how the engine trains."""
 
-    epochs: float = 200
+    epochs: float = 200.0
     """Times every picture is seen; used where `steps` is null."""
     steps: int | None = None
     """Steps in all; goes before `epochs`."""

@@ -74,14 +74,14 @@ def run_training(
     start, window = 0, Window()
     if resume:
         start, window = _resume(engine, settings, path, data, ranks)
-        if ranks.first:  # only now that they are known to fit: flags of this resume become the run's
-            write_text(path / "config.yaml", to_yaml(settings.to_dict()))
         if start >= steps:
             raise UsageError(
                 f"already finished: {start} of {steps} steps",
                 where=path,
                 hint=f"--steps {start + steps} with --resume goes on from there",
             )
+        if ranks.first:  # only now that they are known to fit: flags of this resume become the run's
+            write_text(path / "config.yaml", to_yaml(settings.to_dict()))
     elif init is not None:
         start_from(engine.networks, init)
         for name, average in engine.averages.items():
