@@ -33,7 +33,8 @@ PRESETS: dict[str, Preset] = {
         quick={
             "generator": {"width": 16},
             "discriminator": {"width": 16},
-            "train": {"steps": 4000, "sample_every_steps": 1000, "checkpoint_every_steps": 1000},
+            "optimizer": {"schedule": "linear"},
+            "train": {"steps": 4000, "ema": 0.998},
         },
     ),
 }
