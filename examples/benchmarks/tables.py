@@ -1,0 +1,277 @@
+"""Fills the tables of the documentation from the committed results: no figure in them is typed by hand.
+
+    python examples/benchmarks/tables.py            # after a new file in examples/benchmarks/results
+    python examples/benchmarks/tables.py --check    # exit 1 where a table is not what the results say
+
+A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md or docs/benchmarks.md. The part of
+a result's file name before the first `-` or `.` names the benchmark that made it: `train-cpu.json` is one of `train`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+RESULTS = ROOT / "examples" / "benchmarks" / "results"
+NOTHING = "No results of this benchmark have been recorded yet."
+CITYSCAPES_PICTURES, PAPER_EPOCHS = 2975, 200
+
+Record = dict[str, Any]
+Records = Mapping[str, Record]  # by file name
+
+_BLOCK = re.compile(r"(<!-- begin: (\S+) -->\n)(.*?)(<!-- end: \2 -->)", re.DOTALL)
+
+
+def fill(text: str, blocks: Mapping[str, str]) -> str:
+    """Puts each block's text between its markers; blocks without markers, and markers without a block, stay."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match.group(2)
+        return f"{match.group(1)}{blocks[name].rstrip()}\n{match.group(4)}" if name in blocks else match.group(0)
+
+    return _BLOCK.sub(block, text)
+
+
+def names(text: str) -> list[str]:
+    """The blocks that a page has."""
+    return [match.group(2) for match in _BLOCK.finditer(text)]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, left: int = 1) -> str:
+    """A Markdown table; the first `left` columns to the left, numbers to the right."""
+    line = ["---"] * left + ["---:"] * (len(header) - left)
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (header, line, *rows))
+
+
+def load(folder: Path = RESULTS) -> dict[str, Record]:
+    """The results there are, by file name."""
+    return {file.name: json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))}
+
+
+def blocks(records: Records) -> dict[str, str]:
+    """Every block of the benchmark pages."""
+    filled = {name: _every(name, show, records) for name, show in SHOWN.items()}
+    others = {name: record for name, record in records.items() if _kind(name) not in SHOWN}
+    filled["others"] = "\n\n".join(_made(name, record) for name, record in others.items()) or "None."
+    filled["hardware"] = _hardware(records)
+    return filled
+
+
+def _kind(file: str) -> str:
+    # demo-quality is the one name with a hyphen of its own
+    return next((kind for kind in SHOWN if file.startswith(kind)), re.split(r"[-.]", file)[0])
+
+
+def _every(kind: str, show: Callable[[Any], str], records: Records) -> str:
+    mine = {name: record for name, record in records.items() if _kind(name) == kind}
+    parts = [f"{_made(name, record)}\n\n{show(record['results'])}" for name, record in mine.items()]
+    return "\n\n".join(parts) or NOTHING
+
+
+def _made(file: str, record: Record) -> str:
+    """What, where, when and with what a result was made."""
+    versions = ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items())
+    return (
+        f"[`{file}`](../examples/benchmarks/results/{file}): {record.get('device', 'unknown device')}, "
+        f"{record.get('date', 'no date')} ({versions})\n\n    {record.get('command', '')}"
+    )
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f}x"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.1f}" if seconds < 0.1 else f"{1e3 * seconds:.0f}"
+
+
+def _speed(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def _train(results: Any) -> str:
+    header = (
+        "width", "batch", "precision", "step [ms]", "peer [ms]", "faster", "pictures/s", "translate",
+        "translate, deterministic", "waiting for data",
+    )  # fmt: skip
+    rows = []
+    for row in results["rows"]:
+        step = row["train"]
+        rows.append(
+            [
+                row["width"],
+                row["batch"],
+                row["precision"],
+                _milliseconds(step["ours_median_s"]),
+                _milliseconds(step["theirs_median_s"]),
+                _times(step["speedup"]),
+                _speed(row["pictures_per_s"]),
+                _times(row["translate_paper"]["speedup"]),
+                _times(row["translate_deterministic"]["speedup"]),
+                f"{row['waiting_share']:.1%}",
+            ]
+        )
+    text = table(header, rows, left=3)
+    if results.get("memory"):
+        memory = [
+            [row["width"], row["batch"], f"{row['peak_mb']['ours']:.0f}", f"{row['peak_mb']['peer']:.0f}",
+             f"{row['ratio']:.2f}"]
+            for row in results["memory"]
+        ]  # fmt: skip
+        text += "\n\n" + table(("width", "batch", "peak memory [MB]", "peer [MB]", "ratio"), memory, left=2)
+    return text
+
+
+def _feed(results: Any) -> str:
+    rows = [
+        [
+            row["batch"],
+            _milliseconds(row["ours_median_s"]),
+            _milliseconds(row["theirs_median_s"]),
+            _times(row["speedup"]),
+            _speed(row["batch"] / row["ours_median_s"]),
+        ]
+        for row in results["rows"]
+    ]
+    return table(("batch", "prepared set [ms]", "files [ms]", "faster", "pictures/s"), rows)
+
+
+def _ssim(results: Any) -> str:
+    rows = []
+    for row in results["rows"]:
+        for name in ("metric", "evaluate"):
+            if name in row:
+                rows.append(
+                    [
+                        row["size"],
+                        name,
+                        f"{row[name]['ours_ms_a_picture']:.2f}",
+                        f"{row[name]['theirs_ms_a_picture']:.2f}",
+                        _times(row[name]["speedup"]),
+                        f"{row['largest_difference']:.0e}",
+                    ]
+                )
+    header = ("size", "what", "ms a picture", "scikit-image", "faster", "largest difference")
+    text = table(header, rows, left=2)
+    if results.get("memory"):
+        memory = ", ".join(f"{name.removesuffix('_mb')} {value:.0f}" for name, value in results["memory"].items())
+        text += f"\n\nPeak memory of fresh processes in MB: {memory.replace('_', ' ')}."
+    return text
+
+
+def _prepare(results: Any) -> str:
+    width, height = results["size"]
+    row = [
+        f"{width}x{height}",
+        results["workers"],
+        results["pictures"],
+        f"{results['prepare_pictures_per_s']:.1f}",
+        f"{results['opencv_pictures_per_s']:.1f}",
+        f"{results['share_of_opencvs_speed']:.0%}",
+        f"{results['peak_memory_mb']:.0f}",
+        results["peak_memory_pictures"],
+    ]
+    header = (
+        "size", "threads", "pictures", "prepare [pictures/s]", "OpenCV alone [pictures/s]", "share", "peak memory [MB]",
+        "at pictures",
+    )  # fmt: skip
+    return table(header, [row])
+
+
+def _demo_quality(results: Any) -> str:
+    metrics = list(results["mean_colour"])
+    digits = {"psnr": 2, "l1": 2}
+
+    def cell(name: str, values: Sequence[float]) -> str:
+        return " / ".join(f"{value:.{digits.get(name, 3)}f}" for value in values)
+
+    rows = [["mean-colour painting", *(cell(name, [results["mean_colour"][name]]) for name in metrics)]]
+    differences = []
+    for variant, found in results["variants"].items():
+        rows.append([variant, *(cell(name, found["means_by_seed"][name]) for name in metrics)])
+        for name, paired in found["paired_with_mean_colour"].items():
+            differences.append(
+                [
+                    variant,
+                    name,
+                    f"{paired['difference']:+.{digits.get(name, 3) + 1}f}",
+                    f"{paired['standard_error_over_scenes']:.{digits.get(name, 3) + 1}f}",
+                    f"{paired['standard_error_over_seeds']:.{digits.get(name, 3) + 1}f}",
+                    paired["scenes"],
+                    paired["seeds"],
+                ]
+            )
+    header = ("difference to the painting", "metric", "mean", "standard error (scenes)", "(seeds)", "scenes", "seeds")
+    return table(("one figure a seed", *metrics), rows) + "\n\n" + table(header, differences, left=2)
+
+
+def _hardware(records: Records) -> str:
+    """For the README: training speed on each device there is a record of."""
+    rows = []
+    for name, record in records.items():
+        if _kind(name) != "train":
+            continue
+        for row in record["results"]["rows"]:
+            speed = row["pictures_per_s"]
+            hours = CITYSCAPES_PICTURES * PAPER_EPOCHS / speed / 3600
+            rows.append(
+                [
+                    record["device"],
+                    row["width"],
+                    row["batch"],
+                    row["precision"],
+                    _speed(speed),
+                    _times(row["train"]["speedup"]),
+                    f"{60 * hours:.0f} min" if hours < 2 else f"{hours:.0f} h",
+                ]
+            )
+    if not rows:
+        return NOTHING
+    header = (
+        "device", "width", "batch", "precision", "pictures/s", "to the public pix2pix",
+        f"{CITYSCAPES_PICTURES} pictures x {PAPER_EPOCHS} epochs, extrapolated",
+    )  # fmt: skip
+    return table(header, rows, left=1)
+
+
+SHOWN: dict[str, Callable[[Any], str]] = {
+    "train": _train,
+    "feed": _feed,
+    "ssim": _ssim,
+    "prepare": _prepare,
+    "demo-quality": _demo_quality,
+}
+
+
+def stale(pages: Iterable[Path], filled: Mapping[str, str]) -> list[Path]:
+    """The pages whose blocks are not what they should be."""
+    return [page for page in pages if fill(page.read_text("utf-8"), filled) != page.read_text("utf-8")]
+
+
+def run(pages: Sequence[Path], filled: Mapping[str, str], check: bool, command: str) -> None:
+    """Fills the pages, or exits with 1 and their names where --check finds any out of date."""
+    old = stale(pages, filled)
+    if check and old:
+        sys.exit(f"out of date: {', '.join(str(page.relative_to(ROOT)) for page in old)}. Run python {command}")
+    for page in old:
+        page.write_text(fill(page.read_text("utf-8"), filled), "utf-8")
+        print(f"wrote {page.relative_to(ROOT)}")
+
+
+def main() -> None:
+    """Writes or checks the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a table is out of date")
+    arguments = parser.parse_args()
+    run(PAGES, blocks(load()), arguments.check, "examples/benchmarks/tables.py")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""The documentation is true: commands parse, settings and files exist, tables are current, examples run."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import runpy
+import shlex
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+
+from citygan import __version__
+from citygan.cli import app, run
+from citygan.config import Layer, Settings, from_flag, resolve
+from citygan.data.labels import ClassTable
+from citygan.presets import PRESETS
+from citygan.yamlfile import parse_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+GROUP: Any = typer.main.get_command(app)
+KEYS = resolve([])[1].keys()
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def module(path: Path) -> ModuleType:
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def fenced(text: str, language: str) -> list[str]:
+    """The code blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def shown(text: str) -> Iterator[str]:
+    """The command lines of citygan in code blocks and in backticks, each without its comment."""
+    lines = [line for block in fenced(text, r"\w*") for line in block.splitlines()]
+    lines += re.findall(r"^    (\S.*)$", text, re.MULTILINE)
+    lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+    for line in lines:
+        for part in re.split(r"&&|\|(?!\|)|;", line.partition(" #")[0]):
+            found = re.match(r"\s*(?:torchrun \S+ \S+ -m |python -m |\.venv/bin/)?citygan (.+)$", part)
+            if found:
+                yield found.group(1).strip()
+
+
+def check_command(line: str) -> None:
+    """Lets the real command line parse it; of a synopsis ([...], capital words) only the options are looked up."""
+    if line.startswith("--"):
+        assert line in ("--help", "--version"), line
+        return
+    name, *arguments = shlex.split(line)
+    assert name in GROUP.commands, f"no command {name}: citygan {line}"
+    command = GROUP.commands[name]
+    if "[" in line or "…" in line or "..." in line or arguments[-1:] and arguments[-1].startswith("--"):
+        known = {word for parameter in command.params for word in [*parameter.opts, *parameter.secondary_opts]}
+        assert {word for word in re.findall(r"--[a-z][a-z-]*", line) if word != "--help"} <= known, line
+        return
+    if not arguments and name == "translate":
+        return  # the bare name, in running text
+    context = command.make_context(name, arguments)
+    for text in context.params.get("assign") or []:
+        if "KEY" not in text and "..." not in text:
+            resolve([Layer("--set", from_flag(text))])
+    model = context.params.get("model")
+    assert model is None or model in PRESETS or model == "NAME", line
+
+
+@each_page
+def test_every_command_line_parses(page: Path) -> None:
+    for line in shown(page.read_text("utf-8")):
+        check_command(line)
+
+
+def test_the_readme_shows_every_command() -> None:
+    lines = list(shown((ROOT / "README.md").read_text("utf-8")))
+    assert {line.split()[0] for line in lines} >= set(GROUP.commands)
+    assert all((ROOT / "docs" / f"{name}.md").is_file() for name in GROUP.commands)
+
+
+@each_page
+def test_every_setting_exists(page: Path) -> None:
+    text = page.read_text("utf-8")
+    groups = {key.partition(".")[0] for key in KEYS if "." in key}
+    named = re.findall(rf"`(?:--set )?((?:{'|'.join(groups)})\.[a-z]\w*)(?:=[^`]*|: \S+)?`", text)
+    assert set(named) <= set(KEYS)
+    for block in fenced(text, "yaml"):
+        values, lines = parse_yaml(block, page.name)
+        resolve([Layer(page.name, values, lines)])
+
+
+def test_the_class_tables_shown_are_class_tables() -> None:
+    for name in ("prepare.md", "formats.md"):
+        lines = re.findall(r"^    (- \{id.*)$", (ROOT / "docs" / name).read_text("utf-8"), re.MULTILINE)
+        values, _ = parse_yaml("\n".join(lines), name)
+        assert ClassTable.from_yaml(values).num_train == 2
+
+
+@each_page
+def test_every_linked_file_exists(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), f"{page.name} links {target}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+            slugs = [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+            assert anchor in slugs, f"{page.name} links {target}"
+
+
+@each_page
+def test_no_path_of_a_machine_is_shown(page: Path) -> None:
+    assert not re.search(r"(?<![\w.~])/(work|root|home|tmp|usr|mnt|Users)/", page.read_text("utf-8"))
+
+
+def test_settings_options_and_tables_are_those_of_the_code() -> None:
+    generate = module(ROOT / "docs" / "generate.py")
+    filled = generate.blocks()
+    assert not generate.run(generate.PAGES, filled, True, "docs/generate.py")
+    assert {key.strip("`") for key, _, _ in generate.settings()} == KEYS
+
+
+def test_every_setting_has_a_line_that_explains_it() -> None:
+    generate = module(ROOT / "docs" / "generate.py")
+    assert all(text.endswith(".") and len(text) > 10 for _, _, text in generate.settings(Settings))
+
+
+def test_the_benchmark_tables_are_those_of_the_results() -> None:
+    tables = module(ROOT / "examples" / "benchmarks" / "tables.py")
+    tables.run(tables.PAGES, tables.blocks(tables.load()), True, "examples/benchmarks/tables.py")
+
+
+def test_every_block_has_something_that_fills_it() -> None:
+    generate = module(ROOT / "docs" / "generate.py")
+    tables = module(ROOT / "examples" / "benchmarks" / "tables.py")
+    known = generate.blocks().keys() | tables.blocks({}).keys()
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        assert set(tables.names(text)) <= known
+        assert len(tables.names(text)) == text.count("<!-- begin:") == text.count("<!-- end:")
+
+
+@pytest.mark.parametrize("kind", ["train", "feed", "ssim", "prepare", "demo-quality"])
+def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
+    tables = module(ROOT / "examples" / "benchmarks" / "tables.py")
+    pair = {"ours_median_s": 0.5, "theirs_median_s": 1.0, "speedup": 2.0}
+    each = {"ours_ms_a_picture": 1.0, "theirs_ms_a_picture": 6.0, "speedup": 6.0}
+    score = {"ssim": 0.5, "psnr": 20.0}
+    paired = {
+        "difference": 0.01, "standard_error_over_scenes": 0.001, "standard_error_over_seeds": 0.002, "scenes": 25,
+        "seeds": 3,
+    }  # fmt: skip
+    results: dict[str, Any] = {
+        "train": {
+            "rows": [
+                {
+                    "width": 64, "batch": 1, "precision": "float32", "train": pair, "translate_paper": pair,
+                    "translate_deterministic": pair, "pictures_per_s": 2.0, "waiting_share": 0.01,
+                }
+            ],
+            "memory": [{"width": 64, "batch": 1, "peak_mb": {"ours": 900.0, "peer": 1000.0}, "ratio": 0.9}],
+        },
+        "feed": {"rows": [{"batch": 1, **pair}]},
+        "ssim": {"rows": [{"size": "256x256", "largest_difference": 1e-9, "metric": each, "evaluate": each}]},
+        "prepare": {
+            "size": [512, 256], "workers": 2, "pictures": 120, "prepare_pictures_per_s": 17.0,
+            "opencv_pictures_per_s": 18.0, "share_of_opencvs_speed": 0.94, "peak_memory_mb": 500.0,
+            "peak_memory_pictures": 2975,
+        },
+        "demo-quality": {
+            "mean_colour": score,
+            "variants": {
+                "L1": {
+                    "means_by_seed": {"ssim": [0.5, 0.6], "psnr": [20.0, 21.0]},
+                    "paired_with_mean_colour": {"ssim": paired},
+                }
+            },
+        },
+    }  # fmt: skip
+    record = {"command": "python x.py", "date": "2026-01-01", "device": "a CPU", "versions": {"torch": "2"}}
+    filled = tables.blocks({f"{kind}-cpu.json": {**record, "results": results[kind]}})
+    assert "a CPU" in filled[kind] and "| --- |" in filled[kind]
+    assert filled["others"] == "None." and ("a CPU" in filled["hardware"]) == (kind == "train")
+
+
+def test_a_block_is_filled_once_and_for_all() -> None:
+    tables = module(ROOT / "examples" / "benchmarks" / "tables.py")
+    page = "a\n<!-- begin: x -->\nold\n<!-- end: x -->\nb\n<!-- begin: y -->\n<!-- end: y -->\n"
+    filled = tables.fill(page, {"x": "new\n"})
+    assert filled == page.replace("old", "new") and tables.fill(filled, {"x": "new"}) == filled
+    assert tables.names(page) == ["x", "y"]
+
+
+def test_the_check_of_the_whole_runs_the_command_of_the_readme() -> None:
+    commands = [line for block in fenced((ROOT / "README.md").read_text("utf-8"), "sh") for line in block.splitlines()]
+    fresh = [line for line in commands if line.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")]
+    assert len(fresh) == 2
+    assert [line for line in fresh if "-m pytest" in line] == [fresh[1]]  # .ci/run takes the one with pytest
+    script = ROOT / ".ci" / "run"
+    assert os.stat(script).st_mode & stat.S_IXUSR
+    assert "README.md" in script.read_text("utf-8") and "pytest -n" not in script.read_text("utf-8")
+    assert (ROOT / ".pre-commit-config.yaml").is_file()
+
+
+def test_the_changelog_knows_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert "## [Unreleased]" in text and __version__ in text
+
+
+# examples
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with a tiny demo city and a run on it."""
+    path = tmp_path_factory.mktemp("examples")
+    before = Path.cwd()
+    os.chdir(path)
+    try:
+        assert run(["prepare", "demo", "--limit", "1", "--size", "32"]) == 0
+        width = ["--set", "generator.width=4", "--set", "discriminator.width=4"]
+        assert run(["train", "--steps", "1", "--name", "tiny", *width]) == 0
+    finally:
+        os.chdir(before)
+    return path
+
+
+ARGUMENTS = {
+    "translate_array": ["--run", "tiny"],
+    "evaluate_arrays": [],
+    "read_prepared_set": ["data/demo"],
+    "warp_with_flow": ["--side", "64", "--out", "warped.png"],
+    "own_generator": "train --steps 1 --name flat --set generator.width=4 --set discriminator.width=4".split(),
+    "own_metric": ["--metric", "brightness", "--run", "tiny"],
+    "demo_sheet": ["--run", "tiny", "--scenes", "1", "--out", "sheet.png"],
+}
+
+
+def run_example(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+    try:
+        runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    except SystemExit as end:
+        assert not end.code, end.code
+
+
+@pytest.mark.parametrize("name", [example.stem for example in EXAMPLES])
+def test_every_example_runs(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from citygan.metrics import METRICS
+    from citygan.models import GENERATORS
+
+    monkeypatch.chdir(folder)
+    monkeypatch.delitem(GENERATORS, "flat", raising=False)  # what the examples add does not stay
+    monkeypatch.delitem(METRICS, "brightness", raising=False)
+    before = dict(GENERATORS), dict(METRICS)
+    try:
+        run_example(name, ARGUMENTS[name], monkeypatch)
+        printed = capsys.readouterr().out
+        if name == "own_generator":
+            run_example(name, ["translate", "labels/", "flat/", "--run", "flat"], monkeypatch)
+            assert len(list((folder / "flat").glob("*.png"))) == len(list((folder / "labels").glob("*.png")))
+        if name == "warp_with_flow":
+            still, warped = (float(line.split()[-1]) for line in printed.splitlines())
+            assert warped <= still
+        if name == "evaluate_arrays":
+            blurred, noisy = (line.split() for line in printed.splitlines()[1:3])
+            assert float(blurred[1]) > float(noisy[1]) and float(blurred[5]) > float(noisy[5])
+    finally:
+        for table, old in zip((GENERATORS, METRICS), before, strict=True):
+            table.clear()  # type: ignore[attr-defined]
+            table.update(old)  # type: ignore[attr-defined]
+
+
+def test_the_python_of_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (code,) = fenced((ROOT / "README.md").read_text("utf-8"), "python")
+    names: dict[str, Any] = {}
+    exec(compile(code.replace("runs/pix2pix-1", "runs/tiny"), "README.md", "exec"), names)
+    assert names["photo"].shape == (256, 512, 3) and names["photo"].dtype == np.uint8
+    assert names["figures"]["metrics"]["l1"]["mean"] == 0
