@@ -1,6 +1,6 @@
 """A prepared set read with NumPy and the standard library alone, as any other tool could.
 
-    python examples/read_prepared_set.py data/demo
+python examples/read_prepared_set.py data/demo
 """
 
 from __future__ import annotations
