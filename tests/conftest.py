@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests.street import Street, build_town, copy
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -25,3 +28,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "cuda" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the prepared set `tiny`, `labels/` and a trained run `a`: to be copied, not changed."""
+    path = tmp_path_factory.mktemp("town")
+    with contextlib.chdir(path):
+        return build_town(path)
+
+
+@pytest.fixture
+def street(town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Street:
+    """A copy of the town, and the current folder."""
+    path = copy(town, tmp_path / "street")
+    monkeypatch.chdir(path)
+    for name in ("CITYGAN_DATA_HOME", "CITYGAN_RUNS_HOME", "CITYGAN_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+    return Street(path)

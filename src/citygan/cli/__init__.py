@@ -71,8 +71,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         left = app(args=given, standalone_mode=False)
         sys.stdout.flush()
         return left if isinstance(left, int) else 0
-    except BrokenPipeError:
-        # whoever read our output has enough of it: leave quietly, as tools in a pipeline do
+    except (BrokenPipeError, SystemExit) as problem:
+        # whoever read our output has enough of it: leave quietly, as tools in a pipeline do (click turns that into 1)
+        if not isinstance(problem, BrokenPipeError) and not isinstance(problem.__context__, BrokenPipeError):
+            raise
         _leave_stdout()
         return 0
     except KeyboardInterrupt:
@@ -113,7 +115,7 @@ def main() -> NoReturn:
 
 def _leave_stdout() -> None:
     """What is still to be written there is dropped, so that the interpreter does not fail on it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _tell(problem: BaseException, code: int, debug: bool) -> int:
