@@ -46,7 +46,9 @@ def main() -> None:
             rows[-1] += small  # two scenes a row
     page = Image.fromarray(sheet(rows, TITLES * 2))
     file = io.BytesIO()
-    page.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(file, "PNG", optimize=True)
+    page.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(
+        file, "PNG", optimize=True
+    )
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_bytes(file.getvalue())
     print(arguments.out)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from citygan.batch import Batch
-from citygan.config import Settings, resolve, Layer
+from citygan.config import Layer, Settings, resolve
 from citygan.data.labels import TABLES
 from citygan.errors import DamagedError, DivergedError
 from citygan.recipes.base import Group, LinearDecay, Recipe, Update, constant
@@ -92,7 +92,9 @@ def test_a_shared_pass_gives_the_gradients_of_two() -> None:
     assert x is not None and y is not None
     fake = g(x)
     judged, judged_real = d(torch.cat([x, fake], 1)), d(torch.cat([x, y], 1))
-    of_g = torch.autograd.grad(F.softplus(-judged).mean() + 100 * F.l1_loss(fake, y), list(g.parameters()), retain_graph=True)
+    of_g = torch.autograd.grad(
+        F.softplus(-judged).mean() + 100 * F.l1_loss(fake, y), list(g.parameters()), retain_graph=True
+    )
     of_d = torch.autograd.grad((F.softplus(judged).mean() + F.softplus(-judged_real).mean()) / 2, list(d.parameters()))
     for mine, expected in ((recipe.networks["generator"], of_g), (recipe.networks["discriminator"], of_d)):
         for parameter, gradient in zip(mine.parameters(), expected, strict=True):
@@ -120,7 +122,8 @@ def test_pix2pix_learns_as_the_public_code_does(peer: Any) -> None:
     from citygan.weights import import_state_dict
 
     imported = {
-        name: import_state_dict(net.state_dict()) for name, net in (("generator", peer.netG), ("discriminator", peer.netD))
+        name: import_state_dict(net.state_dict())
+        for name, net in (("generator", peer.netG), ("discriminator", peer.netD))
     }
     recipe = _pix2pix()
     recipe.networks = {name: weights.build() for name, weights in imported.items()}

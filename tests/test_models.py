@@ -63,13 +63,16 @@ def test_receptive_field_is_the_one_in_the_name(field: int) -> None:
 def test_weights_start_as_in_the_paper() -> None:
     torch.manual_seed(0)
     network = UNet(3, 3, width=32)
-    weights = torch.cat([m.weight.flatten() for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)])
+    weights = torch.cat(
+        [m.weight.flatten() for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    )
     assert abs(float(weights.detach().mean())) < 1e-4
     assert abs(float(weights.detach().std()) - 0.02) < 1e-4
 
 
 @pytest.mark.parametrize(
-    ("size", "depth"), [((256, 256), 8), ((512, 256), 8), ((2048, 1024), 8), ((128, 128), 7), ((256, 192), 6), ((48, 32), 4)]
+    ("size", "depth"),
+    [((256, 256), 8), ((512, 256), 8), ((2048, 1024), 8), ((128, 128), 7), ((256, 192), 6), ((48, 32), 4)],
 )
 def test_depth_follows_the_size(size: tuple[int, int], depth: int) -> None:
     assert unet_depth(*size) == depth

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import citygan
+from citygan.building import about, build
 from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError
@@ -20,7 +21,6 @@ from citygan.runs import new_run
 from citygan.sheets import GAP, TITLE
 from citygan.train.checkpoint import read_state
 from citygan.train.distributed import Ranks
-from citygan.building import about, build
 from citygan.training import run_training
 from tests.tiny import prepared_set
 

@@ -20,7 +20,9 @@ def prepared_set(path: Path, *, train: int = 4, val: int = 2, size: tuple[int, i
         for i in range(count):
             blocks = random.choice(ids, (4, 4))
             label = np.kron(blocks, np.ones((size[1] // 4, size[0] // 4), np.uint8))
-            photo = TABLES["cityscapes"].palette[label].astype(np.int16) + random.integers(-20, 21, (size[1], size[0], 3))
+            photo = TABLES["cityscapes"].palette[label].astype(np.int16) + random.integers(
+                -20, 21, (size[1], size[0], 3)
+            )
             writer.split(split).append(
                 Item(f"{split}{i:03d}", {}, size), label=label, photo=np.clip(photo, 0, 255).astype(np.uint8)
             )

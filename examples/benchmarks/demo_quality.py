@@ -92,9 +92,7 @@ def main() -> None:
     summary: dict[str, Any] = {}
     for variant in VARIANTS:
         mine = [run for run in runs if run["variant"] == variant]
-        means = {
-            metric: [run["result"]["metrics"][metric]["mean"] for run in mine] for metric in METRICS
-        }
+        means = {metric: [run["result"]["metrics"][metric]["mean"] for run in mine] for metric in METRICS}
         summary[variant] = {
             "means_by_seed": means,
             "paired_with_mean_colour": {metric: paired(mine, metric) for metric in ("ssim", "psnr")},
@@ -104,7 +102,10 @@ def main() -> None:
         "mean_colour": painting,
         "variants": summary,
         "protocol": runs[0]["result"]["protocol"],
-        "steps": {variant: next(r["result"]["protocol"]["model"] for r in runs if r["variant"] == variant) for variant in VARIANTS},
+        "steps": {
+            variant: next(r["result"]["protocol"]["model"] for r in runs if r["variant"] == variant)
+            for variant in VARIANTS
+        },
     }
     print(json.dumps({"mean_colour": painting, "variants": summary}, indent=1))
     if arguments.out:

@@ -20,7 +20,10 @@ LIBRARIES = ("torch", "torchvision", "numpy", "opencv-python", "scikit-image", "
 
 
 def interleaved(
-    calls: dict[str, Callable[[], object]], repeats: int, warmup: int = 2, synchronise: Callable[[], object] | None = None
+    calls: dict[str, Callable[[], object]],
+    repeats: int,
+    warmup: int = 2,
+    synchronise: Callable[[], object] | None = None,
 ) -> dict[str, list[float]]:
     """Wall seconds of each call, taken in turn (A B C A B C ...) so that a drifting machine meets them alike."""
     times: dict[str, list[float]] = {name: [] for name in calls}

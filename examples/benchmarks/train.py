@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from timing import compare, interleaved, peak_memory_mb, record, write
 
+from citygan.building import build
 from citygan.config import Layer, resolve
 from citygan.data.batches import Feed
 from citygan.data.labels import TABLES
@@ -26,7 +27,6 @@ from citygan.data.store import Item, PreparedSet
 from citygan.data.writer import SetWriter
 from citygan.infer import Translator
 from citygan.train.engine import Engine, Plan
-from citygan.building import build
 
 GIGAFLOP_PER_PICTURE = 86.9  # one training step of the peer at width 64 and 256x256
 
@@ -108,7 +108,9 @@ def main() -> None:
                     ours = Ours(data, width, batch, arguments.device, precision == "bf16", **options)
                     row = {"width": width, "batch": batch, "precision": precision, "size": arguments.size}
                     row["train"] = compare(
-                        interleaved({"ours": ours.step, "peer": peer.step}, arguments.repeats, 2, synchronise), "ours", "peer"
+                        interleaved({"ours": ours.step, "peer": peer.step}, arguments.repeats, 2, synchronise),
+                        "ours",
+                        "peer",
                     )
                     feeding = interleaved({"feed": ours.feed_only}, 20, 2, synchronise)["feed"]
                     row["waiting_share"] = float(np.median(feeding)) / row["train"]["ours_median_s"]

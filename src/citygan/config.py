@@ -171,9 +171,7 @@ class TrainSettings:
             self.accumulate,
             f"a divisor of train.batch ({self.batch})",
         )
-        _check(
-            not (self.cuda_graphs and self.accumulate > 1), "train.cuda_graphs", True, "false with train.accumulate"
-        )
+        _check(not (self.cuda_graphs and self.accumulate > 1), "train.cuda_graphs", True, "false with train.accumulate")
         _check(0.0 <= self.ema < 1.0, "train.ema", self.ema, "from 0 to below 1")
         for name in ("log_every_steps", "sample_every_steps", "checkpoint_every_steps", "validation_pictures"):
             _check(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")

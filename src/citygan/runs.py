@@ -170,4 +170,3 @@ def versions() -> dict[str, str]:
         except ImportError:
             found[library] = "unknown"
     return found
-

@@ -33,15 +33,20 @@ def sheet(rows: Sequence[Sequence[npt.NDArray[np.uint8]]], titles: Sequence[str]
     height, width = rows[0][0].shape[:2]
     columns = max(len(row) for row in rows)
     top = TITLE if titles else 0
-    page = np.full(
-        (top + len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8
-    )
+    page = np.full((top + len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
     for i, row in enumerate(rows):
         for j, picture in enumerate(row):
             y, x = top + i * (height + GAP), j * (width + GAP)
             page[y : y + height, x : x + width] = picture
     for j, title in enumerate(titles):
         cv2.putText(
-            page, title, (j * (width + GAP) + 4, TITLE - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA
+            page,
+            title,
+            (j * (width + GAP) + 4, TITLE - 7),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.45,
+            (40, 40, 40),
+            1,
+            cv2.LINE_AA,
         )
     return page

@@ -106,9 +106,7 @@ def run_training(
         train(
             engine,
             feed,
-            Schedule(
-                steps, options.log_every_steps, options.sample_every_steps, options.checkpoint_every_steps
-            ),
+            Schedule(steps, options.log_every_steps, options.sample_every_steps, options.checkpoint_every_steps),
             run.events(),
             start=start,
             window=window,
@@ -315,9 +313,7 @@ def _evenly(count: int, wanted: int) -> list[int]:
     return [int((i + 0.5) * count / wanted) for i in range(wanted)]
 
 
-def _resume(
-    engine: Engine, settings: Settings, path: Path, data: PreparedSet, ranks: Ranks
-) -> tuple[int, Window]:
+def _resume(engine: Engine, settings: Settings, path: Path, data: PreparedSet, ranks: Ranks) -> tuple[int, Window]:
     found = newest_whole(path)
     if found is None:
         if ranks.first:

@@ -129,7 +129,9 @@ def check_outputs(
     if existing and not (force or missing):
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise UsageError(
-            f"exists already{more}", where=existing[0], hint="--force overwrites, --missing makes only what is not there"
+            f"exists already{more}",
+            where=existing[0],
+            hint="--force overwrites, --missing makes only what is not there",
         )
     return left
 
@@ -173,14 +175,10 @@ def translate_files(
             instances = None
             if translator.needs_instances:
                 instances = np.stack([picture.instance for _, picture in group if picture.instance is not None])
-            versions = [
-                translator.translate(arrays, instances=instances, sample=k, tile=tile) for k in range(samples)
-            ]
+            versions = [translator.translate(arrays, instances=instances, sample=k, tile=tile) for k in range(samples)]
             for i, (job, _) in enumerate(group):
                 files = outputs_of(job, out, suffix, samples)
-                writing.append(
-                    (job, [writers.submit(_write, file, versions[k][i]) for k, file in enumerate(files)])
-                )
+                writing.append((job, [writers.submit(_write, file, versions[k][i]) for k, file in enumerate(files)]))
             group.clear()
 
         fill()

@@ -71,7 +71,15 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             value = safetensors.torch.load(data)
         else:
             value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as problem:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        OSError,
+        zipfile.BadZipFile,
+    ) as problem:
         raise DamagedError(
             "holds something else than tensors, or is damaged; it was not run",
             where=where,

@@ -21,7 +21,9 @@ from citygan.errors import CityganError, MachineError, printable
 # Typer has taken click into itself; its errors are reached by way of the one that it names
 _UsageProblem: type[Exception] = typer.BadParameter.__mro__[1]
 
-EPILOGUE = "citygan prepare demo, citygan train, citygan translate labels/ out/: the whole way on the built-in demo city."
+EPILOGUE = (
+    "citygan prepare demo, citygan train, citygan translate labels/ out/: the whole way on the built-in demo city."
+)
 
 app = typer.Typer(
     name="citygan",
@@ -44,9 +46,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: bool = typer.Option(
-        False, "--version", help="Print the version.", is_eager=True, callback=_version
-    ),
+    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True, callback=_version),
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks (also CITYGAN_DEBUG=1)."),
 ) -> None:
     pass  # --debug is read by `run`, so that it may stand anywhere
@@ -89,7 +89,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         name = context.command_path if context is not None else "citygan"
         return _tell(CityganError(message.rstrip("."), hint=f"{name} --help lists what it takes"), 2, debug)
     except ModuleNotFoundError as problem:
-        return _tell(MachineError(f"the package {problem.name} is missing", hint="pip install citygan brings it"), 5, debug)
+        return _tell(
+            MachineError(f"the package {problem.name} is missing", hint="pip install citygan brings it"), 5, debug
+        )
     except ImportError as problem:
         hint = _import_hint(problem)
         if hint is None:

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def train(
-    model: Annotated[str | None, typer.Option(help="A named model; `citygan models` lists them.  (default: pix2pix)")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A named model; `citygan models` lists them.  (default: pix2pix)")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Prepared set, by name or path.  (default: the last one)")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file with settings.")] = None,
     assign: Annotated[
@@ -34,7 +36,9 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides weights, order, jitter, dropout.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print all settings and where each comes from.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print all settings and where each comes from.")
+    ] = False,
 ) -> None:
     """Train a model; prints the run's folder.
 
@@ -104,10 +108,10 @@ def _train(
         _print(settings, origins)
         return
 
+    from citygan.building import about, build, check_device, start_from
     from citygan.devices import pick_device
     from citygan.runs import new_run
     from citygan.train.distributed import join, leave
-    from citygan.building import about, build, check_device, start_from
 
     place = pick_device(device, _local_rank())
     check_device(settings, place, int(os.environ.get("WORLD_SIZE", "1")))
@@ -135,6 +139,7 @@ def _train(
 def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_run: bool) -> None:
     from contextlib import nullcontext
 
+    from citygan.building import check_device
     from citygan.config import Layer, resolve
     from citygan.data.store import resolve_set
     from citygan.devices import pick_device
@@ -142,7 +147,6 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     from citygan.progress import print_path, say
     from citygan.runs import resolve_run
     from citygan.train.distributed import join, leave
-    from citygan.building import check_device
     from citygan.yamlfile import read_yaml
 
     path = resolve_run(resume)
@@ -167,7 +171,9 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
         leave()
 
 
-def _run(settings: Settings, prepared: PreparedSet, path: Path, place: Any, ranks: Any, *, resume: bool, init: Path | None) -> None:
+def _run(
+    settings: Settings, prepared: PreparedSet, path: Path, place: Any, ranks: Any, *, resume: bool, init: Path | None
+) -> None:
     import shlex
 
     from citygan.errors import Interrupted
@@ -186,7 +192,7 @@ def _run(settings: Settings, prepared: PreparedSet, path: Path, place: Any, rank
 
 def _open_data(name: str | None, dry_run: bool) -> PreparedSet | None:
     """The set to train on; the demo city is prepared where there is none at all."""
-    from citygan.data.store import PreparedSet, resolve_set
+    from citygan.data.store import resolve_set
     from citygan.files import data_home, read_last
     from citygan.progress import say
 
@@ -236,7 +242,9 @@ def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
 
     form = ", quick form: narrow, small, short (--full for the paper's settings)" if settings.quick else ""
     width, height = prepared.size
-    say(f"training {settings.model} on {prepared.path} ({len(prepared.split('train'))} pictures of {width}x{height}) on {place}{form}")
+    say(
+        f"training {settings.model} on {prepared.path} ({len(prepared.split('train'))} pictures of {width}x{height}) on {place}{form}"
+    )
     if settings.inference == "auto" and settings.inference_mode == "running":
         say("batch above 1: translation will use running statistics (--set inference=paper for each picture's own)")
 

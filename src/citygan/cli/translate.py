@@ -15,19 +15,27 @@ if TYPE_CHECKING:
 
 def translate(
     paths: Annotated[
-        list[str], typer.Argument(metavar="INPUT... OUT", help="Files, folders, a prepared set, or - (paths on stdin); last the output folder.")
+        list[str],
+        typer.Argument(
+            metavar="INPUT... OUT",
+            help="Files, folders, a prepared set, or - (paths on stdin); last the output folder.",
+        ),
     ],
     run: Annotated[str | None, typer.Option(help="Run or checkpoint folder.  (default: the last run)")] = None,
     checkpoint: Annotated[str, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.")] = "last",
     split: Annotated[str | None, typer.Option(help="Split of a prepared set.  (default: val)")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Versions of each picture: STEM-1 to STEM-K.")] = 1,
-    tile: Annotated[str | None, typer.Option(metavar="WxH", help="Work in tiles to save memory; changes the picture.")] = None,
+    tile: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Work in tiles to save memory; changes the picture.")
+    ] = None,
     classes: Annotated[str | None, typer.Option(help="Class table of the label maps.  (default: the model's)")] = None,
     write: Annotated[str, typer.Option(metavar="photo", help="What to write; a generator writes photos.")] = "photo",
     suffix: Annotated[str, typer.Option(help="Ending of the written files: .png or .jpg.")] = ".png",
     mode: Annotated[
         str | None,
-        typer.Option(metavar="paper|running|deterministic", help="How the generator runs.  (default: as the checkpoint says)"),
+        typer.Option(
+            metavar="paper|running|deterministic", help="How the generator runs.  (default: as the checkpoint says)"
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of dropout.  (default: the run's)")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures of one size to translate together.")] = None,
@@ -68,21 +76,45 @@ def translate(
         if table is not None:
             raise UsageError("a prepared set knows its classes", where="--classes", hint="Leave it out")
         done, failed = _prepared(
-            translator, inputs[0], split or "val", Path(out), force, missing, as_json,
+            translator,
+            inputs[0],
+            split or "val",
+            Path(out),
+            force,
+            missing,
+            as_json,
             {"samples": samples, "tile": size, "suffix": suffix, "batch": batch},
         )
     else:
         if split is not None:
             raise UsageError("only a prepared set has splits", where="--split")
         done, failed = _files(
-            translator, inputs, Path(out), force, missing, as_json,
-            {"table": table, "samples": samples, "tile": size, "suffix": suffix, "batch": batch, "max_pixels": max_pixels},
+            translator,
+            inputs,
+            Path(out),
+            force,
+            missing,
+            as_json,
+            {
+                "table": table,
+                "samples": samples,
+                "tile": size,
+                "suffix": suffix,
+                "batch": batch,
+                "max_pixels": max_pixels,
+            },
         )
     _finish(translator, done, failed, as_json, out)
 
 
 def _files(
-    translator: Translator, inputs: list[str], out: Path, force: bool, missing: bool, as_json: bool, options: dict[str, Any]
+    translator: Translator,
+    inputs: list[str],
+    out: Path,
+    force: bool,
+    missing: bool,
+    as_json: bool,
+    options: dict[str, Any],
 ) -> tuple[list[Path], list[str]]:
     from citygan.files import clean_temporaries
     from citygan.progress import Progress, say
@@ -121,7 +153,13 @@ def _check_outside(given: str, out: Path) -> None:
 
 
 def _prepared(
-    translator: Translator, name: str, split: str, out: Path, force: bool, missing: bool, as_json: bool,
+    translator: Translator,
+    name: str,
+    split: str,
+    out: Path,
+    force: bool,
+    missing: bool,
+    as_json: bool,
     options: dict[str, Any],
 ) -> tuple[list[Path], list[str]]:
     from citygan.data.store import PreparedSet

@@ -46,7 +46,9 @@ class PatchGAN(nn.Module):
         self.norms = nn.ModuleList()
         for i, after in enumerate(widths):
             before = in_channels if i == 0 else widths[i - 1]
-            self.convolutions.append(nn.Conv2d(before, after, 4, 2 if i < layers else 1, 1, bias=i == 0 or bias == "all"))
+            self.convolutions.append(
+                nn.Conv2d(before, after, 4, 2 if i < layers else 1, 1, bias=i == 0 or bias == "all")
+            )
             self.norms.append(nn.Identity() if i == 0 else BatchNorm2d(after))
         self.output = nn.Conv2d(widths[-1], 1, 4, 1, 1)
         init_normal(self)

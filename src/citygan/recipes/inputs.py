@@ -27,9 +27,7 @@ class InputEncoder:
         channels: C of what it returns.
     """
 
-    def __init__(
-        self, classes: ClassTable | None, source_channels: int | None, encoding: str, edges: bool
-    ) -> None:
+    def __init__(self, classes: ClassTable | None, source_channels: int | None, encoding: str, edges: bool) -> None:
         self.classes = classes
         self.source_channels = source_channels
         self.encoding = encoding

@@ -46,9 +46,9 @@ class Pix2Pix(Recipe):
         }
         self.groups = {"generator": Group(("generator",), optimizer.rate, schedule, betas)}
         if discriminator is not None:
-            self.networks["discriminator"] = lookup(
-                DISCRIMINATORS, settings.discriminator.name, "discriminator"
-            )(**discriminator)
+            self.networks["discriminator"] = lookup(DISCRIMINATORS, settings.discriminator.name, "discriminator")(
+                **discriminator
+            )
             self.groups["discriminator"] = Group(("discriminator",), optimizer.rate, schedule, betas)
 
     def updates(self, batch: Batch) -> Iterator[Update]:

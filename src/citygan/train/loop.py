@@ -39,9 +39,7 @@ class Window:
 
     @staticmethod
     def from_dict(value: dict[str, Any], device: torch.device) -> Window:
-        sums = {
-            name: torch.tensor(total, dtype=torch.float64, device=device) for name, total in value["sums"].items()
-        }
+        sums = {name: torch.tensor(total, dtype=torch.float64, device=device) for name, total in value["sums"].items()}
         return Window(sums, value["count"])
 
 
