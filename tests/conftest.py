@@ -34,7 +34,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the prepared set `tiny`, `labels/` and a trained run `a`: to be copied, not changed."""
     path = tmp_path_factory.mktemp("town")
-    with contextlib.chdir(path):
+    with contextlib.chdir(path), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("citygan.report._curves", lambda lines: "")  # most of a tiny run's time
         return build_town(path)
 
 
@@ -43,6 +44,7 @@ def street(town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stree
     """A copy of the town, and the current folder."""
     path = copy(town, tmp_path / "street")
     monkeypatch.chdir(path)
+    monkeypatch.setattr("citygan.report._curves", lambda lines: "")
     for name in ("CITYGAN_DATA_HOME", "CITYGAN_RUNS_HOME", "CITYGAN_DEBUG"):
         monkeypatch.delenv(name, raising=False)
     return Street(path)

@@ -8,6 +8,7 @@ process id and is cleaned away by the next one (`clean_temporaries`).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import itertools
@@ -170,14 +171,29 @@ def publish_folder(temporary: Path, path: Path, *, replace: bool = False) -> Non
             for name in names:
                 _sync(Path(folder, name))
             _sync(Path(folder))
-        old = None
-        if path.exists():
+        if not path.exists():
+            os.replace(temporary, path)
+            _sync(path.parent)
+            return
+        aside = _temporary(path)
+        os.replace(temporary, aside)  # from here on a process that is killed leaves nothing but temporaries
+        if not _exchange(aside, path):
             old = _temporary(path)
             os.replace(path, old)
-        os.replace(temporary, path)
+            os.replace(aside, path)
+            aside = old
         _sync(path.parent)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
+        shutil.rmtree(aside, ignore_errors=True) if aside.is_dir() else aside.unlink()
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swaps two paths in one step: at no moment is there neither. False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2  # Linux; Python has no function for it
+    except (OSError, AttributeError):
+        return False
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -310,13 +326,13 @@ def runs_home() -> Path:
 
 def write_last(home: Path, name: str) -> None:
     """Makes `name` the default of its home: the one-line file ``last``."""
-    write_text(home / "last", name + "\n")
+    write_bytes(home / "last", os.fsencode(name) + b"\n")
 
 
 def read_last(home: Path) -> str | None:
     """The name in ``last``, or None where there is none or it names nothing that exists."""
     try:
-        name = (home / "last").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        name = os.fsdecode((home / "last").read_bytes()).removesuffix("\n")
+        return name if name and (home / name).is_dir() else None
+    except (OSError, ValueError):
         return None
-    return name if name and (home / name).is_dir() else None
