@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
 RESULTS = ROOT / "examples" / "benchmarks" / "results"
 NOTHING = "No results of this benchmark have been recorded yet."
-CITYSCAPES_PICTURES, PAPER_EPOCHS = 2975, 200
+CITYSCAPES_PICTURES, PAPER_EPOCHS, PAPER_WIDTH = 2975, 200, 64
+TRANSLATIONS = ("translate_paper", "translate_deterministic")
 
 Record = dict[str, Any]
 Records = Mapping[str, Record]  # by file name
@@ -113,9 +114,8 @@ def _train(results: Any) -> str:
                 _milliseconds(step["theirs_median_s"]),
                 _times(step["speedup"]),
                 _speed(row["pictures_per_s"]),
-                _times(row["translate_paper"]["speedup"]),
-                _times(row["translate_deterministic"]["speedup"]),
-                f"{row['waiting_share']:.1%}",
+                *(_times(row[name]["speedup"]) if name in row else "-" for name in TRANSLATIONS),
+                f"{row['waiting_share']:.1%}" if "waiting_share" in row else "-",
             ]
         )
     text = table(header, rows, left=3)
@@ -213,18 +213,19 @@ def _demo_quality(results: Any) -> str:
 
 
 def _hardware(records: Records) -> str:
-    """For the README: training speed on each device there is a record of."""
+    """For the README: training speed of the paper's width on each device there is a record of."""
     rows = []
     for name, record in records.items():
         if _kind(name) != "train":
             continue
         for row in record["results"]["rows"]:
+            if (row["width"], row.get("size", 256)) != (PAPER_WIDTH, 256):
+                continue
             speed = row["pictures_per_s"]
             hours = CITYSCAPES_PICTURES * PAPER_EPOCHS / speed / 3600
             rows.append(
                 [
                     record["device"],
-                    row["width"],
                     row["batch"],
                     row["precision"],
                     _speed(speed),
@@ -235,7 +236,7 @@ def _hardware(records: Records) -> str:
     if not rows:
         return NOTHING
     header = (
-        "device", "width", "batch", "precision", "pictures/s", "to the public pix2pix",
+        "device", "batch", "precision", "pictures/s", "to the public pix2pix",
         f"{CITYSCAPES_PICTURES} pictures x {PAPER_EPOCHS} epochs, extrapolated",
     )  # fmt: skip
     return table(header, rows, left=1)
