@@ -28,7 +28,7 @@ from citygan.train.distributed import join, leave
 from citygan.train.engine import Engine, Plan
 from tests.test_engine import _Plain, _batch
 torch.set_num_threads(1)
-ranks = join("cpu")
+ranks = join(torch.device("cpu"))
 recipe = _Plain()
 if ranks.rank == 1:  # whatever the others start from, the first one's weights count
     with torch.no_grad():

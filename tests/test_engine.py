@@ -311,7 +311,7 @@ def test_on_a_gpu_steps_agree_with_the_cpu(options: dict[str, Any]) -> None:
         b = there.train_step(step, Batch(source=batch.source.cuda(), photo=batch.photo.cuda()))
         for name, loss in a.items():
             torch.testing.assert_close(b[name].cpu(), loss, rtol=loose, atol=loose)
-    there.check(b)
+    there.check()
 
 
 @pytest.mark.cuda
@@ -324,9 +324,10 @@ def test_on_a_gpu_steps_that_are_not_finite_change_nothing_and_are_told(graphs: 
         photo = batch.photo.cuda()
         if step >= 5:
             photo[0, 0, 0, 0] = float("nan")
+        if step == 5:
             before = {key: value.clone() for key, value in engine.networks["generator"].state_dict().items()}
-        losses = engine.train_step(step, Batch(source=batch.source.cuda(), photo=photo))
+        engine.train_step(step, Batch(source=batch.source.cuda(), photo=photo))
     for key, parameter in engine.networks["generator"].named_parameters():
         assert torch.equal(before[key], parameter)
     with pytest.raises(DivergedError, match="at step 6"):
-        engine.check(losses)
+        engine.check()

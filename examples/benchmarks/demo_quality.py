@@ -1,6 +1,6 @@
 """The quick pix2pix on the demo city, L1 alone and L1+cGAN, beside painting each class with its mean colour.
 
-    python examples/benchmarks/demo_quality.py --work /tmp/city --seeds 0 1 2 --out examples/benchmarks/results/demo-quality.json
+    python examples/benchmarks/demo_quality.py --work WORK --out examples/benchmarks/results/demo-quality.json
 
 Runs `citygan prepare demo`, `citygan train` and `citygan evaluate` as a user would, in the folder --work; what is there
 already is not done again. Differences are paired: the same validation pictures, and the two frames of a scene count as

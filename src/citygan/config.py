@@ -250,7 +250,7 @@ def resolve(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
     problems: list[str] = []
     chosen: dict[tuple[str, ...], Any] = {}
     origins: dict[tuple[str, ...], str] = {}
-    known = {path: kind for path, kind in _fields(Settings)}
+    known = dict(_fields(Settings))
     for layer in layers:
         for path, value in _flatten(layer.values, known):
             if path not in known:

@@ -30,6 +30,7 @@ def pick_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         index = int(name.partition(":")[2] or local_rank)
         if index >= torch.cuda.device_count():
             raise MachineError(f"there are {torch.cuda.device_count()} CUDA devices", where=f"--device cuda:{index}")
+        torch.cuda.set_device(index)  # what libraries and messages between processes take where none is named
         return torch.device("cuda", index)
     if name == "mps" and not torch.backends.mps.is_available():
         raise MachineError("no MPS device is there", where="--device", hint="--device cpu works anywhere")

@@ -39,7 +39,7 @@ def write_report(run: Path) -> Path:
     parts.append(f"<p>Model <code>{_text(settings.model)}</code>, step {done}.</p>")
     if settings.quick:
         parts.append(
-            "<p class=note>This is the model's quick form: narrow, small and short. It shows that everything runs; "
+            "<p class=note>This is the model's quick form: narrow, short, with a schedule of its own. It shows that everything runs; "
             "its figures are not the paper's.</p>"
         )
     parts.append(_figures(run))
@@ -85,7 +85,7 @@ def _cells(figures: dict[str, Any], prefix: str) -> str:
 
 def _curves(lines: list[dict[str, Any]]) -> str:
     """Losses and validation figures over the steps, as one SVG."""
-    names = [name for name in ("g_gan", "g_l1", "d_real", "d_fake", "val_ssim", "val_psnr")]
+    names = ("g_gan", "g_l1", "d_real", "d_fake", "val_ssim", "val_psnr")
     there = [name for name in names if any(line.get(name) is not None for line in lines)]
     if not there:
         return ""

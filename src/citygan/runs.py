@@ -79,22 +79,26 @@ def checkpoint_folder(run: str | Path | None = None, checkpoint: str = "last") -
     return path_of(folder, int(checkpoint))
 
 
-def newest_whole(run: Path) -> tuple[Path, list[str]] | None:
-    """The newest checkpoint whose every part is as recorded, and what is wrong with newer ones; None without any."""
+def newest_whole(run: Path) -> tuple[Path | None, dict[Path, str]]:
+    """The newest checkpoint whose every part is as recorded, None without any; and what is wrong with newer ones.
+
+    Raises:
+        DamagedError: There are checkpoints, and none is whole.
+    """
     from citygan.train.checkpoint import check_whole
 
-    problems = []
+    problems: dict[Path, str] = {}
     for step in reversed(steps(run / "checkpoints")):
         folder = path_of(run / "checkpoints", step)
         try:
             check_whole(folder)
         except DamagedError as problem:
-            problems.append(str(problem))
+            problems[folder] = str(problem)
             continue
         return folder, problems
     if problems:
-        raise DamagedError(f"no whole checkpoint: {problems[0]}", where=run)
-    return None
+        raise DamagedError(f"no whole checkpoint: {next(iter(problems.values()))}", where=run)
+    return None, problems
 
 
 def new_run(settings: Settings, name: str | None, about: Mapping[str, Any]) -> Path:

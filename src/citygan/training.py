@@ -54,8 +54,9 @@ def run_training(
         DamagedError: The checkpoint does not fit, or the data are others than before.
         DivergedError, Interrupted: As `citygan.train.loop.train`.
     """
-    for folder in (path.parent, path, path / "checkpoints", path / "samples"):
-        clean_temporaries(folder)
+    if ranks.first:
+        for folder in (path.parent, path, path / "checkpoints", path / "samples"):
+            clean_temporaries(folder)
     built = build(settings, data)
     split = data.split("train")
     steps = steps_in_all(settings, len(split), ranks)
@@ -83,9 +84,7 @@ def run_training(
         if ranks.first:  # only now that they are known to fit: flags of this resume become the run's
             write_text(path / "config.yaml", to_yaml(settings.to_dict()))
     elif init is not None:
-        start_from(engine.networks, init)
-        for name, average in engine.averages.items():
-            average.load_state_dict(engine.networks[name].state_dict())
+        _start_from(engine, init)
     arrays = ["photo", "label" if built.inputs.is_label else "source"]
     if built.inputs.edges:
         arrays.append("instance")
@@ -152,6 +151,7 @@ class _Run:
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
         self.painting: dict[str, float] | None = None
         self.shown = ""
+        self.named = False  # whether runs/last names this run since it started or went on
         self.validation = _validation_split(data, arrays)
 
     def events(self) -> Events:
@@ -241,8 +241,9 @@ class _Run:
             folder = self.path / "checkpoints"
             checkpoint.save(checkpoint.path_of(folder, step), tensors, self._state(step, figures, window))
             checkpoint.prune(folder)
-            if self.path.parent.absolute() == runs_home().absolute():
+            if not self.named and self.path.parent.absolute() == runs_home().absolute():
                 write_last(runs_home(), self.path.name)
+                self.named = True
             write_report(self.path)
         self.ranks.wait()
 
@@ -302,6 +303,12 @@ def _board(path: Path, done: int) -> Any:
     return SummaryWriter(str(path / "tensorboard"), purge_step=done + 1)
 
 
+def _start_from(engine: Engine, init: Path) -> None:
+    start_from(engine.networks, init)
+    for name, average in engine.averages.items():
+        average.load_state_dict(engine.networks[name].state_dict())
+
+
 def _validation_split(data: PreparedSet, arrays: list[str]) -> Split:
     """The first of val, test and train that has all that is needed (Cityscapes' labels may come without photos)."""
     names = [name for name in ("val", "test", "train") if name in data.splits]
@@ -314,18 +321,19 @@ def _evenly(count: int, wanted: int) -> list[int]:
 
 
 def _resume(engine: Engine, settings: Settings, path: Path, data: PreparedSet, ranks: Ranks) -> tuple[int, Window]:
-    found = newest_whole(path)
-    if found is None:
+    folder, problems = newest_whole(path)
+    if folder is None:
         if ranks.first:
             say(f"no checkpoint in {path} yet: starting at step 0")
+        if settings.init is not None:
+            _start_from(engine, Path(settings.init))
         return 0, Window()
-    folder, problems = found
     state = checkpoint.read_state(folder)
     lacking = [key for key in ("step", "data", "threads", "ranks", "settings", "window") if key not in state]
     if lacking:
         raise DamagedError(f"its record has no {', '.join(lacking)}, which a resume needs", where=folder)
     if ranks.first:
-        for problem in problems:
+        for problem in problems.values():
             say(f"warning: passed over: {problem}")
         say(f"resuming {path} at step {state['step']}")
     if state["data"]["checksum"] != data.checksum:
@@ -346,4 +354,8 @@ def _resume(engine: Engine, settings: Settings, path: Path, data: PreparedSet, r
         if name not in parts:
             raise DamagedError(f"it has no {name}, which a resume needs", where=folder)
     engine.load(parts, folder)
+    ranks.wait()  # all have read
+    if ranks.first:
+        for damaged in problems:
+            checkpoint.set_aside(damaged)
     return int(state["step"]), Window.from_dict(state["window"], engine.device)

@@ -144,5 +144,5 @@ def _bug(problem: Exception, debug: bool) -> int:
 def _import_hint(problem: ImportError) -> str | None:
     text = str(problem)
     if "libGL" in text or "libgthread" in text or "libglib" in text or "libxcb" in text or "libSM" in text:
-        return "OpenCV needs system libraries: apt-get install -y libgl1 libglib2.0-0 (or pip install opencv-python-headless)"
+        return "OpenCV needs system libraries: apt-get install -y libgl1 libglib2.0-0"
     return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,8 +51,10 @@ def train(
 
     if steps is not None and epochs is not None:
         raise UsageError("--steps and --epochs say the same in two ways", hint="Give one of them")
-    if resume is not None and (init is not None or name is not None or model is not None):
-        raise UsageError("--resume goes on with a run as it is", hint="Leave out --model, --name and --init")
+    fixed = {"--model": model, "--name": name, "--init": init, "--config": config, "--quick/--full": quick}
+    said = [flag for flag, value in fixed.items() if value is not None]
+    if resume is not None and said:
+        raise UsageError("--resume goes on with a run as it is", where=", ".join(said), hint="Leave it out")
     flags: dict[str, Any] = {}
     training = {"steps": steps, "epochs": epochs, "batch": batch}
     training = {key: value for key, value in training.items() if value is not None}
@@ -88,22 +92,25 @@ def _train(
     file = Layer("", {})
     if config is not None:
         file = Layer(str(config), *read_yaml(config))
-    chosen = model or str(file.values.get("model") or "pix2pix")
+    # these four decide which other layers there are
+    given = {"model": model, "data": data, "init": init, "quick": quick}
+    early = _last_word([file.values, *(layer.values for layer in flags), given], given)
+    chosen = str(early.get("model", "pix2pix"))
     row = preset(chosen)
-    prepared = _open_data(data or _text(file.values.get("data")), dry_run)
+    prepared = _open_data(_text(early.get("data")), dry_run)
     is_demo = prepared is None or prepared.manifest.get("source") == "demo"
-    if quick is None:
-        quick = bool(file.values.get("quick", is_demo))
     layers = [Layer(f"preset {chosen}", {"model": chosen, **row.settings})]
-    if quick:
+    if early.get("quick", is_demo) is True:
         layers.append(Layer("quick", {"quick": True, **row.quick}))
-    layers += [file, *flags, Layer("flag", {"model": chosen, "quick": quick})]
-    start = _initial(init or _text(file.values.get("init")))
-    if start is not None:
-        layers.append(Layer("--init", {"init": str(start)}))
-    if prepared is not None:
-        layers.append(Layer("--data", {"data": _data_name(prepared)}))
+    layers += [file, *flags, Layer("flag", {key: value for key, value in given.items() if value is not None})]
     settings, origins = resolve(layers)
+    start = _initial(settings.init)
+    # as they are found from anywhere, and not as a default that may move on
+    settings = dataclasses.replace(
+        settings,
+        init=None if start is None else str(start.absolute()),
+        data=None if prepared is None else _data_name(prepared),
+    )
     if dry_run:
         _print(settings, origins)
         return
@@ -116,7 +123,7 @@ def _train(
     place = pick_device(device, _local_rank())
     check_device(settings, place, int(os.environ.get("WORLD_SIZE", "1")))
     assert prepared is not None
-    ranks = join(place.type)
+    ranks = join(place)
     try:
         built = build(settings, prepared)  # finds what does not fit before a folder is made
         if start is not None:
@@ -158,7 +165,7 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     prepared = resolve_set(data or settings.data)
     place = pick_device(device, _local_rank())
     check_device(settings, place, int(os.environ.get("WORLD_SIZE", "1")))
-    ranks = join(place.type)
+    ranks = join(place)
     try:
         with lock(path) if ranks.first else nullcontext():
             if ranks.first:
@@ -188,6 +195,14 @@ def _run(
             name = path.name if path.parent.absolute() == runs_home().absolute() else str(path)
             say(f"go on with: citygan train --resume {shlex.quote(name)}")
         raise
+
+
+def _last_word(layers: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
+    """The values of the last layers that say anything of these keys."""
+    said: dict[str, Any] = {}
+    for values in layers:
+        said |= {key: values[key] for key in keys if values.get(key) is not None}
+    return said
 
 
 def _open_data(name: str | None, dry_run: bool) -> PreparedSet | None:
@@ -240,11 +255,10 @@ def _text(value: Any) -> str | None:
 def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
     from citygan.progress import say
 
-    form = ", quick form: narrow, small, short (--full for the paper's settings)" if settings.quick else ""
+    form = ", quick form: narrow, short, its own schedule (--full for the paper's settings)" if settings.quick else ""
     width, height = prepared.size
-    say(
-        f"training {settings.model} on {prepared.path} ({len(prepared.split('train'))} pictures of {width}x{height}) on {place}{form}"
-    )
+    count = len(prepared.split("train"))
+    say(f"training {settings.model} on {prepared.path} ({count} pictures of {width}x{height}) on {place}{form}")
     if settings.inference == "auto" and settings.inference_mode == "running":
         say("batch above 1: translation will use running statistics (--set inference=paper for each picture's own)")
 

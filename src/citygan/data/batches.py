@@ -99,7 +99,8 @@ class Feed:
 
     def _fetch(self, step: int, positions: list[int]) -> dict[str, Tensor]:
         if self._resident is not None:
-            index = torch.tensor(self.indices(positions), device=self.device)
+            # through pinned memory: the host goes on while the device is still at the step before
+            index = torch.tensor(self.indices(positions)).pin_memory().to(self.device, non_blocking=True)
             return {name: array[index] for name, array in self._resident.items()}
         if self._reader is None:
             return self._read(self.indices(positions))

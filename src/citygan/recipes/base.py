@@ -48,7 +48,10 @@ class Group:
     def optimizer(self, parameters: list[nn.Parameter], *, fused: bool, recorded: bool) -> torch.optim.Optimizer:
         """The optimizer of these networks' parameters; `recorded`: its step can become part of a CUDA graph."""
         rate = torch.tensor(self.rate, device=parameters[0].device) if recorded else self.rate
-        return torch.optim.Adam(parameters, lr=rate, betas=self.betas, fused=fused, capturable=recorded)
+        optimizer = torch.optim.Adam(parameters, lr=rate, betas=self.betas, fused=fused, capturable=recorded)
+        if recorded:  # the steps before the recording are meant
+            optimizer._warned_capturable_if_run_uncaptured = True
+        return optimizer
 
 
 class Recipe(ABC):

@@ -8,6 +8,7 @@ but tensors and JSON is ever read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -159,10 +160,22 @@ def path_of(folder: Path, step: int) -> Path:
 
 
 def best_step(folder: Path) -> int | None:
-    """The step of the highest score; the earlier of equals."""
-    scored = [(step, read_state(path_of(folder, step)).get("score")) for step in steps(folder)]
-    known = [(score, -step) for step, score in scored if isinstance(score, int | float)]
+    """The step of the highest score, the earlier of equals; damaged records have none."""
+    known = []
+    for step in steps(folder):
+        with contextlib.suppress(DamagedError):
+            score = read_state(path_of(folder, step)).get("score")
+            if isinstance(score, int | float):
+                known.append((score, -step))
     return -max(known)[1] if known else None
+
+
+def set_aside(folder: Path) -> None:
+    """Takes a damaged checkpoint out of the reckoning, under a name that says so."""
+    name = f"damaged-{folder.name}"
+    with guard(folder):
+        shutil.rmtree(folder.with_name(name), ignore_errors=True)
+        os.replace(folder, folder.with_name(name))
 
 
 def prune(folder: Path, keep_last: int = 2) -> None:

@@ -31,6 +31,11 @@ class Ranks:
     local: int = 0
 
     @property
+    def ask_every(self) -> int:
+        """Steps between the messages that carry a wish to stop: on GPUs each makes the host wait for the device."""
+        return 10 if self.size > 1 and dist.get_backend() == "nccl" else 1
+
+    @property
     def first(self) -> bool:
         """Whether this one writes files and progress."""
         return self.rank == 0
@@ -80,12 +85,15 @@ class Ranks:
             dist.barrier()
 
 
-def join(device_type: str) -> Ranks:
+def join(device: torch.device) -> Ranks:
     """Joins the ranks that ``torchrun`` started; alone otherwise."""
     if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Ranks()
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+        if device.type == "cuda":
+            dist.init_process_group("nccl", device_id=device)
+        else:
+            dist.init_process_group("gloo")
     return Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", "0")))
 
 

@@ -57,6 +57,8 @@ class Engine:
         for network in self.networks.values():
             network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
             network.train()
+        if device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # every step has the same shapes
         self.ranks.share(self.networks.values())
         self.averages: dict[str, nn.Module] = {}
         if plan.ema > 0:
@@ -114,43 +116,42 @@ class Engine:
         streams = [self.recipe.updates(part) for part in parts]
         losses: dict[str, Tensor] = {}
         begun: set[str] = set()  # groups whose gradients belong to this step
-        while (updates := self._advance(streams)) is not None:
-            group_name = updates[0].group
-            if group_name not in begun:
-                self.optimizers[group_name].zero_grad(set_to_none=True)
-                begun.add(group_name)
-            for update in updates:
+        while True:
+            update = None
+            # every part reaches an update before any step, each backward frees its part's graph
+            for stream in streams:
+                update = self._next(stream)
+                if update is None:
+                    return losses
+                if update.group not in begun:
+                    self.optimizers[update.group].zero_grad(set_to_none=True)
+                    begun.add(update.group)
                 total = sum(update.losses.values(), torch.zeros((), device=self.device)) / len(parts)
-                total.backward(inputs=self.parameters[group_name], retain_graph=update.retain)
+                total.backward(inputs=self.parameters[update.group], retain_graph=update.retain)
                 for name, loss in update.losses.items():
                     losses[name] = losses.get(name, 0) + loss.detach() / len(parts)
-            if updates[0].step:
-                self._step(group_name, losses)
-                begun.discard(group_name)
-        return losses
+            assert update is not None
+            if update.step:
+                self._step(update.group, losses)
+                begun.discard(update.group)
 
-    def _advance(self, streams: list[Iterator[Update]]) -> list[Update] | None:
-        """The next update of every part of the batch; None when there are no more."""
-        updates = []
-        for stream in streams:
-            # opened anew each time: a cache kept over a step would serve stale weights
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bf16, cache_enabled=False):
-                update = next(stream, None)
-            if update is not None:
-                updates.append(update)
-        return updates or None
+    def _next(self, stream: Iterator[Update]) -> Update | None:
+        # opened anew each time: a cache kept over a step would serve stale weights
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.bf16, cache_enabled=False):
+            return next(stream, None)
 
     def _step(self, group_name: str, losses: dict[str, Tensor]) -> None:
         """Averages over the ranks, checks, steps, and lets the averages follow."""
         optimizer = self.optimizers[group_name]
         gradients = [p.grad for p in self.parameters[group_name] if p.grad is not None]
         self.ranks.average(gradients)
-        bad = ~torch.isfinite(torch.stack(torch._foreach_norm(gradients, float("inf")))).all()
+        told = [*torch._foreach_norm(gradients, float("inf")), *losses.values()]
+        bad = ~torch.isfinite(torch.stack([value.float() for value in told])).all()
         if self.device.type == "cuda":
             self._first_bad.copy_(torch.minimum(self._first_bad, torch.where(bad, self._now, NEVER)))
             optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
         elif bool(bad):
-            raise _diverged(int(self._now), losses, f"a gradient of the {group_name} is not finite")
+            raise _diverged(int(self._now), losses, f"a loss or gradient of the {group_name} is not finite")
         optimizer.step()
         for name in self.recipe.groups[group_name].networks:
             if name in self.averages:
@@ -163,7 +164,7 @@ class Engine:
         for mine, current in zip(average.buffers(), network.buffers(), strict=True):
             mine.copy_(current)
 
-    def check(self, losses: dict[str, Tensor]) -> None:
+    def check(self) -> None:
         """Tells of steps that were not finite on a device that does not say so at once.
 
         Raises:
@@ -171,13 +172,13 @@ class Engine:
         """
         first = int(self._first_bad.item())
         if first != NEVER:
-            raise _diverged(first, losses, "a gradient is not finite")
+            raise _diverged(first, {}, "a loss or gradient is not finite")
 
     # saving
 
     def tensors(self) -> dict[str, Tensors]:
         """All that training goes on from, by the name of its file."""
-        self.ranks.average_statistics(self.networks.values())
+        self.ranks.average_statistics([*self.networks.values(), *self.averages.values()])
         parts = {name: dict(network.state_dict()) for name, network in self.networks.items()}
         parts |= {f"{name}-ema": dict(average.state_dict()) for name, average in self.averages.items()}
         for group_name, optimizer in self.optimizers.items():
@@ -235,7 +236,7 @@ def _mix(*numbers: int) -> int:
 def _diverged(step: int, losses: dict[str, Tensor], why: str) -> DivergedError:
     values = ", ".join(f"{name} {float(value):.4g}" for name, value in losses.items())
     return DivergedError(
-        f"{why} at step {step + 1} ({values})",
+        f"{why} at step {step + 1}{f' ({values})' if values else ''}",
         step=step,
         hint="The last checkpoint is whole; a lower optimizer.rate or train.precision=float32 may help",
     )

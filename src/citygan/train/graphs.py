@@ -47,7 +47,8 @@ class StepGraph:
         if self._graph is None:
             self._batch = Batch(**{name: tensor.clone() for name, tensor in _tensors(batch).items()})
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):  # records without carrying out
+            # records without carrying out; the thread that reads ahead may go on meanwhile
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._losses = self.carry_out(self._batch)
         else:
             for name, tensor in _tensors(batch).items():

@@ -28,7 +28,8 @@ class Window:
 
     def add(self, losses: dict[str, Tensor]) -> None:
         for name, loss in losses.items():
-            self.sums[name] = self.sums[name] + loss.double() if name in self.sums else loss.double()
+            wide = _wide(loss, loss.device)
+            self.sums[name] = self.sums[name] + wide if name in self.sums else wide
         self.count += 1
 
     def means(self) -> dict[str, float]:
@@ -39,8 +40,13 @@ class Window:
 
     @staticmethod
     def from_dict(value: dict[str, Any], device: torch.device) -> Window:
-        sums = {name: torch.tensor(total, dtype=torch.float64, device=device) for name, total in value["sums"].items()}
+        sums = {name: _wide(torch.tensor(total, dtype=torch.float64), device) for name, total in value["sums"].items()}
         return Window(sums, value["count"])
+
+
+def _wide(loss: Tensor, device: torch.device) -> Tensor:
+    """In double precision, where the device has it."""
+    return loss.to(device, torch.float32 if device.type == "mps" else torch.float64)
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def train(
             # log, which is where the host waits for the device
             logging = done % schedule.log_every == 0 or last
             if logging:
-                engine.check(losses)
+                engine.check()
                 means = window.means()
                 spent += time.perf_counter() - began
                 events.log(done, means, spent / timed, waited / spent)
@@ -118,17 +124,17 @@ def train(
             if done % schedule.sample_every == 0 or last:
                 events.sample(done)
             if done % schedule.checkpoint_every == 0 or last:
-                engine.check(losses)
+                engine.check()
                 events.checkpoint(done, window, True)
                 saved = done
 
             # stop, on all ranks at the same step
             asked = stop.number
             if engine.ranks.size > 1:
-                asked = engine.ranks.largest(asked) if logging or last else 0
+                asked = engine.ranks.largest(asked) if done % engine.ranks.ask_every == 0 else 0
             if asked and not last:
                 if saved != done:
-                    engine.check(losses)
+                    engine.check()
                     events.checkpoint(done, window, False)
                 raise Interrupted(f"stopped after step {done} of {schedule.steps}, and saved", signal_number=asked)
 
