@@ -163,3 +163,20 @@ def _alive(process: int) -> bool:
         return (Path("/proc") / str(process) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_stop_reaches_all_ranks_and_is_saved_at_once(tmp_path: Path) -> None:
+    data = prepared_set(tmp_path / "set", train=8)
+    rare = ["--set", "train.log_every_steps=1000000", "--set", "train.checkpoint_every_steps=1000000", *TINY[:4]]
+    process = _torchrun("-m", "citygan", "train", "--data", str(data), "--steps", "1000000", *rare, cwd=tmp_path)
+    ends = time.monotonic() + 60
+    while not (tmp_path / "runs/pix2pix-1/metrics.jsonl").exists():
+        assert time.monotonic() < ends and process.poll() is None
+        time.sleep(0.1)
+    time.sleep(1.0)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert time.monotonic() - asked < 15
+    saved = [name for name in os.listdir(tmp_path / "runs/pix2pix-1/checkpoints") if name.isdecimal()]
+    assert len(saved) == 1 and int(saved[0]) > 0
