@@ -12,7 +12,7 @@ import dataclasses
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +76,15 @@ def _choices(kind: Any) -> str:
     return ""
 
 
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    """Nested settings as KEY=VALUE."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}={_default(value)}"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -136,6 +145,11 @@ def blocks() -> dict[str, str]:
             ("model", "task", "what it is", "from"),
             ((f"`{name}`", p.task, p.summary, p.source) for name, p in PRESETS.items()),
             left=4,
+        ),
+        "quick": table(
+            ("model", "what its quick form sets"),
+            ((f"`{name}`", ", ".join(f"`{text}`" for text in _flat(p.quick))) for name, p in PRESETS.items()),
+            left=2,
         ),
         "networks": table(
             ("setting", "names"),
