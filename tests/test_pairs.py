@@ -49,6 +49,27 @@ def test_pairs_go_all_the_way(
     assert result["metrics"]["ssim"]["mean_colour"]["mean"] is not None  # of the mean training photo
 
 
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_of_a_pair_the_input_side_is_translated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], direction: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _pairs(tmp_path / "edges", grey=False)
+    assert run(["prepare", "edges", "--size", "32x32", "--direction", direction]) == 0
+    assert run(["train", *TINY]) == 0
+    assert run(["translate", "edges/val", "whole"]) == 0, capsys.readouterr().err
+    with Image.open("edges/val/0.png") as pair:
+        pair.crop((0, 0, 32, 32) if direction == "AtoB" else (32, 0, 64, 32)).save("0.png")
+    assert run(["translate", "0.png", "half"]) == 0
+    assert Path("whole/0.png").read_bytes() == Path("half/0.png").read_bytes()
+    assert run(["translate", "data/edges", "prepared"]) == 0
+    assert Path("prepared/0.png").read_bytes() == Path("half/0.png").read_bytes()
+    Path("prepared/1.png").unlink()
+    capsys.readouterr()
+    assert run(["translate", "data/edges", "prepared", "--missing"]) == 0
+    assert capsys.readouterr().out == "prepared/1.png\n"
+
+
 def test_the_other_direction_learns_the_other_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _pairs(tmp_path / "edges", grey=False)

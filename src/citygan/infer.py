@@ -41,6 +41,7 @@ class Translator:
         path: Where it came from, for messages.
         step: Steps it was trained for.
         settings: The settings of the run, as nested values.
+        pairs: `AtoB` or `BtoA` where it learnt from side-by-side pictures: which half is the input.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Translator:
         path: Path | None = None,
         step: int = 0,
         settings: dict[str, Any] | None = None,
+        pairs: str | None = None,
     ) -> None:
         self.generator = generator
         self.inputs = inputs
@@ -65,6 +67,7 @@ class Translator:
         self.path = path
         self.step = step
         self.settings = settings or {}
+        self.pairs = pairs
         self.multiple = int(getattr(generator, "multiple", 1))
 
     @property
@@ -137,15 +140,23 @@ class Translator:
         return pictures[0] if single else pictures
 
     def translate_split(
-        self, split: Split, *, batch: int | None = None, sample: int = 0, tile: tuple[int, int] | None = None
+        self,
+        split: Split,
+        *,
+        indices: Sequence[int] | None = None,
+        batch: int | None = None,
+        sample: int = 0,
+        tile: tuple[int, int] | None = None,
     ) -> Iterator[UInt8]:
-        """Every picture of a prepared split, in its order, uint8 [H, W, C]."""
+        """The pictures of a prepared split, all or those at `indices`, in that order, uint8 [H, W, C]."""
         array = split.label if self.inputs.is_label else split.source
         if array is None:
             what = "label maps" if self.inputs.is_label else "source pictures"
             raise DataError(f"the set has no {what}, which this model translates", where=split.name)
-        for first in range(0, len(split), batch or self.default_batch):
-            part = slice(first, first + (batch or self.default_batch))
+        chosen = list(range(len(split)) if indices is None else indices)
+        together = batch or self.default_batch
+        for first in range(0, len(chosen), together):
+            part = chosen[first : first + together]
             instances = None
             if self.needs_instances and split.instance is not None:
                 instances = np.asarray(split.instance[part])
@@ -292,12 +303,18 @@ def load(
         inputs = InputEncoder.from_dict(state["inputs"])
         part, step = str(state["use"]), int(state["step"])
         inference, own_seed, settings = str(state["inference"]), int(state["seed"]), dict(state["settings"])
-        generator = lookup(GENERATORS, str(record["name"]), "generator")(**record["arguments"])
-    except (KeyError, TypeError, ValueError, RuntimeError, UsageError) as problem:
-        raise DamagedError(f"its record does not describe a generator ({problem})", where=folder) from problem
-    if inference not in _MODES:
-        raise DamagedError(f"unknown inference mode {inference!r}", where=folder)
-    load_network(generator, read_part(folder, state, part), folder / f"{part}.safetensors")
+        pairs = state.get("data", {}).get("pairs")
+        if record["arguments"]["in_channels"] != inputs.channels or own_seed < 0 or inference not in _MODES:
+            raise ValueError("its entries contradict each other")
+        with torch.device("meta"):  # shapes alone: a record may claim any size
+            generator = lookup(GENERATORS, str(record["name"]), "generator")(**record["arguments"])
+    except Exception as problem:  # whatever there is in a record that somebody made up
+        why = f"no {problem}" if isinstance(problem, KeyError) else str(problem)
+        raise DamagedError(f"its record does not describe a generator ({why})", where=folder) from problem
+    tensors, file = read_part(folder, state, part), folder / f"{part}.safetensors"
+    load_network(generator, tensors, file)  # finds what does not fit, and fills nothing yet
+    generator = generator.to_empty(device="cpu")
+    load_network(generator, tensors, file)
     generator = generator.to(device=where, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
     chosen: Any = mode or inference
     return Translator(
@@ -310,6 +327,7 @@ def load(
         path=folder,
         step=step,
         settings=settings,
+        pairs=pairs,
     )
 
 

@@ -286,7 +286,7 @@ class _Run:
             "seed": self.settings.seed,
             "score": figures.get("ssim"),
             "figures": {key: value if np.isfinite(value) else None for key, value in figures.items()},
-            "data": {"name": self.data.name, "checksum": self.data.checksum},
+            "data": {"name": self.data.name, "checksum": self.data.checksum, "pairs": _pairs(self.data)},
             "threads": torch.get_num_threads(),
             "ranks": self.ranks.size,
             "window": window.to_dict(),
@@ -301,6 +301,12 @@ def _board(path: Path, done: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(path / "tensorboard"), purge_step=done + 1)
+
+
+def _pairs(data: PreparedSet) -> str | None:
+    """The direction of a set that came from side-by-side pictures and was not read as labels; else None."""
+    pairs = data.manifest.get("layout") == "pairs" and data.classes is None
+    return str(data.manifest.get("options", {}).get("direction", "AtoB")) if pairs else None
 
 
 def _start_from(engine: Engine, init: Path) -> None:

@@ -230,7 +230,10 @@ def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | 
                 array = read_source(job.source, **limit)
                 if array.shape[2] != 1:
                     raise DataError("in colours; this model takes grey pictures", where=job.source)
-            return _Input(array, None)
+            height, width = array.shape[:2]
+            if translator.pairs is not None and width == 2 * height:  # a pair like those it learnt from
+                array = array[:, :height] if translator.pairs == "AtoB" else array[:, height:]
+            return _Input(np.ascontiguousarray(array), None)
         label = read_label(job.source, table or own, **limit)
         instance = None
         if convert is not None:

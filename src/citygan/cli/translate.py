@@ -177,19 +177,21 @@ def _prepared(
         raise DataError(f"has {theirs}, the run was trained on {translator.classes.name}", where=name)
     suffix, samples = options["suffix"], options["samples"]
     jobs = [Job(part.path / item.stem, item.stem) for item in part.items]
-    left = {job.stem for job in check_outputs(jobs, out, suffix, samples, force=force, missing=missing)}
+    wanted = {job.stem for job in check_outputs(jobs, out, suffix, samples, force=force, missing=missing)}
+    left = [(index, job) for index, job in enumerate(jobs) if job.stem in wanted]
     done: list[Path] = []
-    progress = Progress("translating", len(jobs) * samples, unit="picture")
+    progress = Progress("translating", len(left) * samples, unit="picture")
     try:
         for k in range(samples):
-            pictures = translator.translate_split(part, batch=options["batch"], sample=k, tile=options["tile"])
-            for number, (job, picture) in enumerate(zip(jobs, pictures, strict=True)):
-                if job.stem in left:
-                    file = outputs_of(job, out, suffix, samples)[k]
-                    write_bytes(file, encode_picture(picture, suffix))
-                    _print([file], as_json)
-                    done.append(file)
-                progress.update(k * len(jobs) + number + 1)
+            pictures = translator.translate_split(
+                part, indices=[index for index, _ in left], batch=options["batch"], sample=k, tile=options["tile"]
+            )
+            for number, ((_, job), picture) in enumerate(zip(left, pictures, strict=True), 1):
+                file = outputs_of(job, out, suffix, samples)[k]
+                write_bytes(file, encode_picture(picture, suffix))
+                _print([file], as_json)
+                done.append(file)
+                progress.update(k * len(left) + number)
     finally:
         progress.close()
     return done, []
