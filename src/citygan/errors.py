@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+LONGEST = 2000  # characters of what is wrong that are told: values in it may be of any length
+
 
 class CityganError(Exception):
     """An error to be told in one line, ``WHAT, WHERE. HINT``.
@@ -26,7 +28,8 @@ class CityganError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        line = printable(self.what)
+        what = self.what if len(self.what) <= LONGEST else f"{self.what[: LONGEST - 300]} … {self.what[-280:]}"
+        line = printable(what)
         if self.where is not None:
             line += f", {printable(self.where)}"
         if self.hint:

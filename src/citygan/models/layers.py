@@ -47,6 +47,8 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"expected a rate of dropout from 0 to below 1, got {rate}")
         self.rate = rate
         self.draw: torch.Generator | None = None
 

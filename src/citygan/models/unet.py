@@ -49,6 +49,8 @@ class UNet(nn.Module):
         bias: Literal["needed", "output", "all"] = "needed",
     ) -> None:
         super().__init__()
+        if not 1 <= depth <= 16:
+            raise ValueError(f"expected a depth from 1 to 16, got {depth}")
         self.depth = depth
         widths = [min(width * 2**i, width * 8) for i in range(depth)]
         ends, inside = bias != "output", bias == "all"
