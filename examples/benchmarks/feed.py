@@ -84,9 +84,14 @@ def main() -> None:
         )
         for batch in arguments.batch:
             feed = Feed(
-                data.split("train"), arrays=["photo", "label"], batch=batch, jitter=ENLARGED / SIZE, mirror=True, seed=0,
+                data.split("train"),
+                arrays=["photo", "label"],
+                batch=batch,
+                jitter=ENLARGED / SIZE,
+                mirror=True,
+                seed=0,
                 device=torch.device("cpu"),
-            )  # fmt: skip
+            )
             steps = iter(range(10**9))
             loader = FileLoader(files, batch)
             times = interleaved({"ours": lambda: feed(next(steps)), "files": loader}, arguments.repeats)  # noqa: B023

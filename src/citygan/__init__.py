@@ -1,9 +1,9 @@
 """citygan: semantic label maps to street scenes, and back to figures.
 
-    import citygan
-    city = citygan.load("runs/pix2pix-1")     # a run or a checkpoint folder
-    photo = city.translate(labels)            # uint8 [H, W] or [N, H, W] -> uint8 [..., H, W, 3]
-    citygan.evaluate(fake, real, metrics=["ssim"])
+import citygan
+city = citygan.load("runs/pix2pix-1")     # a run or a checkpoint folder
+photo = city.translate(labels)            # uint8 [H, W] or [N, H, W] -> uint8 [..., H, W, 3]
+citygan.evaluate(fake, real, metrics=["ssim"])
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import difflib
 import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -254,7 +254,7 @@ def resolve(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
     for layer in layers:
         for path, value in _flatten(layer.values, known):
             if path not in known:
-                near = difflib.get_close_matches(".".join(path), [".".join(p) for p in known], n=1, cutoff=0.5)
+                near = _nearest(path, known)
                 hint = f" (did you mean {near[0]}?)" if near else ""
                 if any("." in part for part in path):
                     hint = " (write the part after the dot on a line of its own, indented below the part before it)"
@@ -271,6 +271,13 @@ def resolve(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
         raise UsageError(more, hint="citygan train --dry-run shows every setting and where it comes from")
     assert isinstance(settings, Settings)
     return settings, {".".join(path): origins.get(path, "default") for path in known}
+
+
+def _nearest(path: tuple[str, ...], known: Iterable[tuple[str, ...]]) -> list[str]:
+    """The known key most like an unknown one: its own last word in another group, or else the nearest spelling."""
+    names = {".".join(p): p for p in known}
+    same = [name for name, p in names.items() if p[-1] == path[-1]]
+    return same or difflib.get_close_matches(".".join(path), names, n=1, cutoff=0.5)
 
 
 def from_flag(text: str) -> dict[str, Any]:

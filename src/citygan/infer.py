@@ -15,7 +15,7 @@ from citygan.batch import Batch
 from citygan.data.labels import ClassTable
 from citygan.data.store import Split
 from citygan.devices import is_out_of_memory, pick_device
-from citygan.errors import DamagedError, DataError, MachineError, UsageError
+from citygan.errors import DamagedError, DataError, MachineError
 from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say

@@ -39,8 +39,8 @@ def write_report(run: Path) -> Path:
     parts.append(f"<p>Model <code>{_text(settings.model)}</code>, step {done}.</p>")
     if settings.quick:
         parts.append(
-            "<p class=note>This is the model's quick form: narrow, short, with a schedule of its own. It shows that everything runs; "
-            "its figures are not the paper's.</p>"
+            "<p class=note>This is the model's quick form: narrow, short, with a schedule of its own. It shows that "
+            "everything runs; its figures are not the paper's.</p>"
         )
     parts.append(_figures(run))
     curves = _curves(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +59,8 @@ def translate(
     if write != "photo":
         raise UsageError(f"a generator writes photos, not '{write}'", where="--write")
     *inputs, out = paths
+    if Path(out).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp") and not Path(out).is_dir():
+        raise UsageError("the output is a folder, and this looks like a file", where=out, hint="Name a folder")
     size = _tile(tile)
 
     from citygan.data.labels import table_named
@@ -104,7 +107,7 @@ def translate(
                 "max_pixels": max_pixels,
             },
         )
-    _finish(translator, done, failed, as_json, out)
+    _finish(translator, done, failed, as_json, run)
 
 
 def _files(
@@ -205,7 +208,7 @@ def _print(files: list[Path], as_json: bool) -> None:
             print_path(file)
 
 
-def _finish(translator: Translator, done: list[Path], failed: list[str], as_json: bool, out: str) -> None:
+def _finish(translator: Translator, done: list[Path], failed: list[str], as_json: bool, run: str | None) -> None:
     from citygan.errors import DataError, PartialError
     from citygan.progress import say
 
@@ -222,7 +225,11 @@ def _finish(translator: Translator, done: list[Path], failed: list[str], as_json
         raise DataError(f"none of {len(failed)} pictures could be read")
     if failed:
         raise PartialError(f"{len(failed)} of {len(done) + len(failed)} pictures failed, each named above")
-    say("next: citygan evaluate --metric ssim")
+    from citygan.runs import run_of
+
+    assert translator.path is not None
+    of = run_of(translator.path)
+    say("next: citygan evaluate --metric ssim" + ("" if run is None or of is None else f" --run {shlex.quote(run)}"))
 
 
 def _tile(text: str | None) -> tuple[int, int] | None:

@@ -130,6 +130,12 @@ def resolve_table(seen: Seen | None, where: object) -> ClassTable:
             where=str(where),
             hint="Label maps are PNGs of ids, or of the colours of a class table",
         )
+    if not seen.painted and seen.ids <= {0, 255}:
+        raise DataError(
+            "the label maps hold 0 and 255 alone: masks, not classes",
+            where=str(where),
+            hint="If they are meant, describe the two with --classes and a YAML list of your own",
+        )
     fitting = tables_for(seen)
     if len(fitting) == 1:
         return fitting[0]
