@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,13 @@ class Ours:
         settings, _ = resolve([Layer("benchmark", values)])
         built = build(settings, data)
         place = torch.device(device)
-        plan = Plan(steps=10**6, bf16=bf16, channels_last=settings.train.channels_last, compile=settings.train.compile)
+        plan = Plan(
+            steps=10**6,
+            bf16=bf16,
+            channels_last=settings.train.channels_last,
+            compile=settings.train.compile,
+            cuda_graphs=settings.train.cuda_graphs,
+        )
         self.engine = Engine(built.recipe, plan, place)
         self.feed = Feed(
             data.split("train"), arrays=["photo", "label"], batch=batch, jitter=settings.augment.jitter, mirror=True,
@@ -91,12 +99,15 @@ def main() -> None:
     parser.add_argument("--precision", nargs="+", default=["float32", "bf16"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--graphs", action="store_true", help="record steps as CUDA graphs")
+    parser.add_argument("--steady", type=float, default=0.0, help="seconds of our steps alone, for each row")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     sys.path.insert(0, str(arguments.peer))
     from peer_pix2pix import Peer
 
     synchronise = torch.cuda.synchronize if arguments.device.startswith("cuda") else None
+    peak = bf16_peak_tflops(arguments.device) if synchronise is not None else None
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         data = random_set(Path(folder), arguments.size, 64)
@@ -104,7 +115,7 @@ def main() -> None:
             for batch in arguments.batch:
                 peer = Peer(width=width, batch=batch, size=arguments.size, device=arguments.device)
                 for precision in arguments.precision:
-                    options = {"compile": True} if arguments.compile else {}
+                    options = {"compile": arguments.compile, "cuda_graphs": arguments.graphs}
                     ours = Ours(data, width, batch, arguments.device, precision == "bf16", **options)
                     row = {"width": width, "batch": batch, "precision": precision, "size": arguments.size}
                     row["train"] = compare(
@@ -119,6 +130,10 @@ def main() -> None:
                         times = interleaved(calls, arguments.repeats, 2, synchronise)
                         row[f"translate_{mode}"] = compare(times, "ours", "peer")
                     row["pictures_per_s"] = batch / row["train"]["ours_median_s"]
+                    if arguments.steady:
+                        row["steady_pictures_per_s"] = steady(ours, batch, arguments.steady, synchronise)
+                    if peak is not None and width == 64 and arguments.size == 256:
+                        row["share_of_bf16_peak"] = row["pictures_per_s"] * GIGAFLOP_PER_PICTURE / 1e3 / peak
                     rows.append(row)
                     print(
                         f"width {width} batch {batch} {precision}: train {row['train']['speedup']:.2f}x "
@@ -127,7 +142,29 @@ def main() -> None:
                         f"waiting {row['waiting_share']:.1%}"
                     )
     if arguments.out:
-        write(arguments.out, record({"rows": rows, "memory": memory(arguments)}, arguments.device))
+        results = {"rows": rows, "bf16_peak_tflops": peak}
+        if synchronise is None:
+            results["memory"] = memory(arguments)
+        write(arguments.out, record(results, arguments.device))
+
+
+def steady(ours: Ours, batch: int, seconds: float, synchronise: Callable[[], object] | None) -> float:
+    """Pictures a second over a longer stretch of training."""
+    start, steps = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        for _ in range(20):
+            ours.step()
+        if synchronise is not None:
+            synchronise()
+        steps += 20
+    return steps * batch / (time.perf_counter() - start)
+
+
+def bf16_peak_tflops(device: str) -> float:
+    """What a large matrix product reaches here, in TFLOP/s."""
+    a, b = torch.randn(2, 8192, 8192, device=device, dtype=torch.bfloat16)
+    seconds = interleaved({"product": lambda: a @ b}, 10, 3, torch.cuda.synchronize)["product"]
+    return 2 * 8192**3 / 1e12 / sorted(seconds)[len(seconds) // 2]
 
 
 def memory(arguments: argparse.Namespace) -> list[dict[str, Any]]:
