@@ -114,8 +114,8 @@ def test_flags_are_read_as_yaml_is() -> None:
     ("text", "value"),
     [
         ("1e-4", 1e-4), ("1E5", 1e5), (".5", 0.5), ("-3", -3), ("017", 17), ("0x1F", 31), ("0o17", 15),
-        ("1_000", "1_000"), ("no", "no"), ("yes", "yes"), ("on", "on"), ("True", True), ("null", None), ("~", None), ("1:30", "1:30"),
-        ("2024-01-01", "2024-01-01"), ("nan", "nan"), ("+5", 5), ("1.", 1.0), ("'1'", "'1'"),
+        ("1_000", "1_000"), ("no", "no"), ("yes", "yes"), ("on", "on"), ("True", True), ("null", None), ("~", None),
+        ("1:30", "1:30"), ("2024-01-01", "2024-01-01"), ("nan", "nan"), ("+5", 5), ("1.", 1.0), ("'1'", "'1'"),
     ],
 )  # fmt: skip
 def test_scalars_are_what_they_look_like(text: str, value: object) -> None:
