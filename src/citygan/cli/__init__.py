@@ -68,7 +68,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         debug = True
     try:
         # without click's own handling of errors the return value is the code that a command left with
-        left = app(args=given, standalone_mode=False)
+        left = app(args=given, prog_name="citygan", standalone_mode=False)
         sys.stdout.flush()
         return left if isinstance(left, int) else 0
     except (BrokenPipeError, SystemExit) as problem:

@@ -1,0 +1,199 @@
+"""The commands as the contract has them: three lines in an empty folder, paths on stdout, one JSON object."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import citygan
+from citygan.cli import app
+from citygan.presets import PRESETS
+from tests.street import NARROW, Street, environment, hashes
+
+COMMANDS = ("prepare", "train", "translate", "evaluate", "models")
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    """An empty folder in which the three lines were typed, on a demo city of two scenes."""
+    path = tmp_path_factory.mktemp("an empty folder")
+    with contextlib.chdir(path), pytest.MonkeyPatch.context() as patch:
+        for name in ("CITYGAN_DATA_HOME", "CITYGAN_RUNS_HOME", "CITYGAN_DEBUG"):
+            patch.delenv(name, raising=False)
+        patch.setattr("citygan.report._curves", lambda lines: "")
+        street = Street(path)
+        prepared = street.done("prepare", "demo", "--limit", "2", "--size", "64")
+        assert prepared.paths == ["data/demo", "data/demo-graphics"]
+        assert prepared.err.splitlines()[-1] == "next: citygan train"
+        yield street
+
+
+@pytest.fixture
+def here(city: Street, monkeypatch: pytest.MonkeyPatch) -> Street:
+    monkeypatch.chdir(city.path)
+    monkeypatch.setattr("citygan.report._curves", lambda lines: "")
+    return city
+
+
+def test_the_three_lines(here: Street) -> None:
+    trained = here.done("train", "--model", "pix2pix", *NARROW, "--steps", "2")
+    assert trained.out == "runs/pix2pix-1\n"
+    assert "using data/demo" in trained.err and "quick form" in trained.err
+    assert trained.err.splitlines()[-1] == "next: citygan translate labels/ out/"
+    assert Path("runs/last").read_text() == "pix2pix-1\n" and Path("data/last").read_text() == "demo\n"
+
+    translated = here.done("translate", "labels/", "out/")
+    labels = sorted(os.listdir("labels"))
+    assert sorted(translated.paths) == [f"out/{name}" for name in labels] and labels
+    assert "using runs/pix2pix-1, step 2" in translated.err
+    assert translated.err.splitlines()[-1] == "next: citygan evaluate --metric ssim"
+    for name in labels:
+        label, photo = (cv2.imdecode(np.fromfile(f"{folder}/{name}", np.uint8), -1) for folder in ("labels", "out"))
+        assert label is not None and photo is not None
+        assert photo.shape == (*label.shape[:2], 3) and photo.dtype == np.uint8
+
+    scored = here.done("evaluate", "--metric", "ssim")
+    head, row = scored.paths[:2]
+    assert head.split()[0] == "metric" and "mean-colour painting" in head and row.startswith("ssim")
+    assert "using runs/pix2pix-1, step 2, on data/demo, split val" in scored.err
+
+    figures = here.done("evaluate", "--metric", "ssim", "--json")
+    result = json.loads(figures.out)
+    assert figures.out.count("\n") == 1
+    assert {"run", "split", "images", "metrics", "protocol"} <= result.keys()
+    assert {"mean", "std", "n", "mean_colour"} <= result["metrics"]["ssim"].keys()
+    assert result["run"] == "runs/pix2pix-1" and result["split"] == "val" and result["images"] > 0
+
+    record = json.loads(here.done("translate", "labels/", "out/", "--force", "--json").out)
+    assert sorted(record["written"]) == sorted(translated.paths) and record["failed"] == [] and record["step"] == 2
+
+    # the second run, named by number; translations chain
+    assert here.done("train", *NARROW, "--steps", "1").out == "runs/pix2pix-2\n"
+    split = here.done("translate", "data/demo", "val", "--run", "pix2pix-1", "--samples", "2", "--suffix", ".jpg")
+    assert len(split.paths) == 2 * result["images"] and all(path.endswith(("-1.jpg", "-2.jpg")) for path in split.paths)
+    chained = here.done("evaluate", "--fake", "out", "--real", "out", "--json")
+    psnr = json.loads(chained.out)["metrics"]["psnr"]
+    assert psnr["mean"] is None and psnr["infinite"] == len(labels) and psnr["reason"]
+
+
+def test_with_nothing_prepared_train_prepares_the_demo_city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from citygan.data import city, prepare
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("citygan.report._curves", lambda lines: "")
+    small = lambda: city.prepare_demo(limit=1, size=(64, 64))  # noqa: E731
+    monkeypatch.setattr(prepare, "prepare_demo", small)
+    result = Street(tmp_path).done("train", *NARROW, "--steps", "1")
+    assert "nothing is prepared yet: preparing the demo city" in result.err
+    assert result.out == "runs/pix2pix-1\n" and Path("labels").is_dir()
+
+
+def test_a_labels_folder_that_is_there_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("labels").mkdir()
+    Path("labels/mine.png").write_bytes(b"mine")
+    Street(tmp_path).done("prepare", "demo", "--limit", "1", "--size", "64")
+    assert os.listdir("labels") == ["mine.png"]
+
+
+def test_prepare_goes_to_stdout_as_paths_or_one_object(here: Street) -> None:
+    before = hashes(here.path)
+    plan = json.loads(
+        here.done("prepare", "demo", "--limit", "2", "--size", "64", "--out", "d2", "--dry-run", "--json").out
+    )
+    assert plan["size"] == [64, 64] and hashes(here.path) == before
+    again = here.refused(
+        2, "exists already", "data/demo", "--force", by=("prepare", "demo", "--limit", "2", "--size", "64")
+    )
+    assert again.out == ""
+
+
+def test_models(here: Street) -> None:
+    text = here.done("models")
+    assert all(name in text.out for name in PRESETS) and text.err == ""
+    rows = json.loads(here.done("models", "--json").out)["models"]
+    assert list(rows) == list(PRESETS) and rows["pix2pix"]["source"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(here: Street, command: str) -> None:
+    for flag in ("--help", "-h"):
+        shown = here.done(command, flag)
+        assert shown.err == "" and f"citygan {command}" in shown.out
+    assert command in here.done("--help").out
+
+
+def test_every_flag_is_explained() -> None:
+    import typer
+
+    group = typer.main.get_command(app)
+    assert sorted(group.commands) == sorted(COMMANDS)  # type: ignore[attr-defined]
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        assert command.help, name
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+            assert not any(option.startswith("--no-") for option in parameter.opts + parameter.secondary_opts)
+
+
+def test_version_and_no_command(here: Street) -> None:
+    assert here.done("--version").out == f"citygan {citygan.__version__}\n"
+    nothing = here.run()
+    assert nothing.code == 2 and "Usage" in nothing.out + nothing.err and "error:" not in nothing.err
+
+
+def test_debug_may_stand_anywhere(here: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    for arguments in (("--debug", "train", "--data", "no"), ("train", "--data", "no", "--debug")):
+        assert "Traceback" in here.run(*arguments).err
+    assert "Traceback" not in here.run("train", "--data", "no").err
+    monkeypatch.setenv("CITYGAN_DEBUG", "1")
+    assert "Traceback" in here.run("train", "--data", "no").err
+
+
+def test_a_bug_of_ours_is_exit_1_in_one_line(here: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str | None) -> None:
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr("citygan.data.store.resolve_set", broken)
+    result = here.run("train", "--data", "demo")
+    assert result.code == 1 and result.err == (
+        "error: a bug of ours: ZeroDivisionError: two lines. CITYGAN_DEBUG=1 shows where; please report it\n"
+    )
+
+
+def test_a_library_that_is_missing_is_said(here: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "citygan.data.prepare", None)
+    result = here.run("prepare", "demo")
+    assert result.code == 5 and "citygan.data.prepare is missing" in result.error
+
+
+def test_homes_from_the_environment(here: Street, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITYGAN_RUNS_HOME", str(tmp_path / "ru ns"))
+    assert here.done("train", *NARROW, "--steps", "1").out == f"{tmp_path}/ru ns/pix2pix-1\n"
+    assert (tmp_path / "ru ns/last").read_text() == "pix2pix-1\n"
+    monkeypatch.setenv("CITYGAN_DATA_HOME", str(here.path / "data"))
+    monkeypatch.chdir(tmp_path)
+    here.done("evaluate", "--metric", "l1")
+
+
+@pytest.mark.parametrize("how", [["-m", "citygan"], ["-c", "import citygan.cli; citygan.cli.main()"]])
+def test_it_runs_as_a_module_and_as_a_script(how: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *how, "--version"], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"citygan {citygan.__version__}\n" and done.stderr == ""
+
+
+def test_python_has_the_same_two_functions(here: Street) -> None:
+    assert citygan.__all__ == ["__version__", "evaluate", "load"]
+    assert callable(citygan.load) and callable(citygan.evaluate)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        _ = citygan.lode
