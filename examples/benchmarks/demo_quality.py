@@ -83,13 +83,17 @@ def paired(runs: list[dict[str, Any]], metric: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, … of the L1 run")
+    parser.add_argument(
+        "--gan-seeds", type=int, default=3, help="the same of the L1+cGAN run, which costs twice as much"
+    )
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
     if not (arguments.work / "data" / "demo").exists():
         citygan(arguments.work, "prepare", "demo")
-    runs = [one_run(arguments.work, variant, seed) for seed in arguments.seeds for variant in VARIANTS]
+    seeds = {"L1": arguments.seeds, "L1+cGAN": arguments.gan_seeds}
+    runs = [one_run(arguments.work, variant, seed) for variant in VARIANTS for seed in range(seeds[variant])]
     summary: dict[str, Any] = {}
     for variant in VARIANTS:
         mine = [run for run in runs if run["variant"] == variant]
