@@ -84,9 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, … of the L1 run")
-    parser.add_argument(
-        "--gan-seeds", type=int, default=3, help="the same of the L1+cGAN run, which costs twice as much"
-    )
+    parser.add_argument("--gan-seeds", type=int, default=3, help="of the L1+cGAN run, which costs twice as much")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     os.makedirs(arguments.work, exist_ok=True)
