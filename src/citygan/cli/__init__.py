@@ -31,6 +31,7 @@ app = typer.Typer(
     epilog=EPILOGUE,
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # drawing the help in boxes costs as much again as all the rest
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -83,7 +84,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _tell(problem, problem.exit_code, debug)
     except _UsageProblem as problem:
         message = getattr(problem, "format_message", problem.__str__)()
-        if not message:  # no command given: the help has been printed
+        if type(problem).__name__ == "NoArgsIsHelpError":
+            print(message, file=sys.stderr)
             return 2
         context = getattr(problem, "ctx", None)
         name = context.command_path if context is not None else "citygan"
