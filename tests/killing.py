@@ -119,13 +119,12 @@ def kill_training(place: Path, kills: int, seed: int, say: Callable[[str], objec
     while done < kills:
         process = _start(context, other, *_next(other))
         process.join(chance.uniform(0, lasted))
-        if process.exitcode is not None:  # it was done before
+        process.kill()
+        process.join()
+        if process.exitcode != -signal.SIGKILL:  # it was done before
             assert outcome(other) == expected
             shutil.rmtree(other / "runs")
             continue
-        process.kill()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
         done += 1
         whole = checkpoint.steps(other / "runs/k/checkpoints")
         for step in whole:
