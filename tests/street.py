@@ -7,7 +7,6 @@ import hashlib
 import io
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -133,19 +132,13 @@ def labels(folder: Path, count: int = 2) -> list[Path]:
 
 def environment(**more: str) -> dict[str, str]:
     """For commands in a process of their own: one thread, this source."""
-    return {**os.environ, "PYTHONPATH": os.fspath(SOURCE), "OMP_NUM_THREADS": "1", **more}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**inherited, "PYTHONPATH": os.fspath(SOURCE), "OMP_NUM_THREADS": "1", **more}
 
 
 def command(*arguments: str) -> list[str]:
     """A command line in a process of its own."""
     return [sys.executable, "-m", "citygan", *arguments]
-
-
-def spawn(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command in a process of its own."""
-    return subprocess.run(
-        command(*arguments), cwd=cwd, env=environment(**more), capture_output=True, text=True, timeout=120
-    )
 
 
 def copy(town: Path, path: Path) -> Path:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -211,7 +212,7 @@ def replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
-def rewrite(change: Callable[[dict[str, dict[str, torch.Tensor]], dict[str, object]], object]) -> Damage:
+def rewrite(change: Callable[[dict[str, dict[str, torch.Tensor]], dict[str, Any]], object]) -> Damage:
     """A whole checkpoint with other contents: the checksums are right."""
 
     def write(path: Path) -> None:
@@ -243,20 +244,24 @@ def newer_version(path: Path) -> None:
     write_json(newest(path) / "state.json", {**record, "sha256": checkpoint._digest(record)})
 
 
-def poison(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, object]) -> None:
+def poison(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
     parts["generator"]["up.0.weight"].view(-1)[0] = float("nan")
 
 
-def lose_optimizer(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, object]) -> None:
+def lose_optimizer(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
     del parts["optimizer-generator"]
 
 
-def other_width(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, object]) -> None:
+def other_width(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
     parts["generator"] = dict(UNet(3, 3, width=6, depth=5).state_dict())
 
 
-def other_architecture(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, object]) -> None:
+def other_architecture(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
     parts["generator"] = {"layer.weight": torch.zeros(1)}
+
+
+def giant(parts: dict[str, dict[str, torch.Tensor]], state: dict[str, Any]) -> None:
+    state["networks"]["generator"]["arguments"]["width"] = 100_000
 
 
 def no_discriminator(path: Path) -> None:
@@ -287,6 +292,7 @@ CHECKPOINTS = {
     "NaN weights": damaged(rewrite(poison), "up.0.weight", "not finite"),
     "other width": damaged(rewrite(other_width), "down.0.weight", "(6, 3, 4, 4)", "(4, 3, 4, 4)"),
     "other architecture": damaged(rewrite(other_architecture), "down.0.weight", "layer.weight"),
+    "a record that claims a giant": damaged(rewrite(giant), "down.0.weight", "(100000, 3, 4, 4)"),
     "a record without a generator": damaged(
         rewrite(lambda parts, state: state.pop("networks")), "does not describe a generator"
     ),
