@@ -145,7 +145,8 @@ class Engine:
         optimizer = self.optimizers[group_name]
         gradients = [p.grad for p in self.parameters[group_name] if p.grad is not None]
         self.ranks.average(gradients)
-        told = [*torch._foreach_norm(gradients, float("inf")), *losses.values()]
+        # the Euclidean norm: CPUs take five times as long for the largest magnitude
+        told = [*torch._foreach_norm(gradients), *losses.values()]
         bad = ~torch.isfinite(torch.stack([value.float() for value in told])).all()
         if self.device.type == "cuda":
             self._first_bad.copy_(torch.minimum(self._first_bad, torch.where(bad, self._now, NEVER)))
