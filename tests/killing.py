@@ -36,11 +36,11 @@ TRAIN = (
         "--steps",
         "12",
         "--set",
-        "train.log_every_steps=3",
+        "train.log_every_steps=4",
         "--set",
         "train.ema=0.9",
     ),
-    *("--set", "train.checkpoint_every_steps=4", "--set", "train.sample_every_steps=4", "--set", "augment.jitter=1.2"),
+    *("--set", "train.checkpoint_every_steps=9", "--set", "train.sample_every_steps=9", "--set", "augment.jitter=1.2"),
 )
 TIMING = ("pictures_per_s", "waiting_share")
 # what changes something on the disk: the moments at which a kill may matter
@@ -130,7 +130,7 @@ def kill_training(place: Path, kills: int, seed: int, say: Callable[[str], objec
         for step in whole:
             checkpoint.check_whole(checkpoint.path_of(other / "runs/k/checkpoints", step))
         say(f"kill {done} of {kills} in {lasted:.1f} s: checkpoints {whole}")
-    if (other / "runs/k/checkpoints/00000012").is_dir():
+    if (other / "runs/k/checkpoints/00000036").is_dir():
         # killed after its last checkpoint: what comes after it is clearing up, and a resume has nothing to do
         left = outcome(other)
         assert {name: left[name] for name in expected} == expected
