@@ -125,6 +125,11 @@ class Translator:
         if array.ndim not in (single_rank, single_rank + 1):
             expected = "[H, W] or [N, H, W] ids" if self.inputs.is_label else "[H, W, C] or [N, H, W, C] pictures"
             raise DataError(f"expected {expected}, got an array of shape {array.shape}")
+        if self.inputs.is_label and array.ndim == 3 and array.shape[-1] in (3, 4):
+            raise DataError(
+                f"an array of shape {array.shape} looks like a picture in colours; ids are wanted",
+                hint="citygan.pictures.read_label turns a painted label map into ids",
+            )
         single = array.ndim == single_rank
         array = array[None] if single else array
         self._check(array)

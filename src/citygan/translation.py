@@ -258,16 +258,18 @@ def _conversion(given: ClassTable, own: ClassTable) -> npt.NDArray[np.uint8]:
     Raises:
         UsageError: Classes that the model does not know.
     """
-    by_name = {item.name: item.id for item in own.classes}
+    by_name = {item.name.lower(): item.id for item in own.classes}
     lookup = np.full(256, 255, np.uint8)
     missing = []
     for item in given.classes:
-        if item.name in by_name:
-            lookup[item.id] = by_name[item.name]
+        if item.name.lower() in by_name:
+            lookup[item.id] = by_name[item.name.lower()]
         elif item.train_id != 255:
             missing.append(item.name)
     if missing:
         raise UsageError(
-            f"the model's classes ({own.name}) have no {', '.join(missing[:5])}", where=f"--classes {given.name}"
+            f"the model's classes ({own.name}) have no {', '.join(missing)}",
+            where=f"--classes {given.name}",
+            hint=f"It takes label maps by the table {own.name}",
         )
     return lookup
