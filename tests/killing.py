@@ -15,7 +15,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -28,19 +27,9 @@ from tests.street import NARROW, SOURCE, hashes
 from tests.tiny import prepared_set
 
 TRAIN = (
-    *(
-        "train",
-        "--data",
-        "tiny",
-        *NARROW,
-        "--steps",
-        "12",
-        "--set",
-        "train.log_every_steps=4",
-        "--set",
-        "train.ema=0.9",
-    ),
-    *("--set", "train.checkpoint_every_steps=9", "--set", "train.sample_every_steps=9", "--set", "augment.jitter=1.2"),
+    *("train", "--data", "tiny", *NARROW, "--steps", "36", "--set", "train.ema=0.9", "--set", "augment.jitter=1.2"),
+    *("--set", "train.log_every_steps=4", "--set", "train.checkpoint_every_steps=9"),
+    *("--set", "train.sample_every_steps=9"),
 )
 TIMING = ("pictures_per_s", "waiting_share")
 # what changes something on the disk: the moments at which a kill may matter
@@ -144,10 +133,11 @@ def kill_training(place: Path, kills: int, seed: int, say: Callable[[str], objec
 # crash points
 
 
-def _save(folder: str, gate: str, value: float) -> None:
+def _save(folder: str, gate: str, waiting: str, value: float) -> None:
     torch.set_num_threads(1)
-    with open(gate) as file:  # until the tracer is there
-        file.read()
+    opened = os.open(gate, os.O_RDONLY)
+    Path(waiting).touch()
+    os.read(opened, 2)  # until the tracer is there
     save(Path(folder), value)
     os._exit(0)
 
@@ -214,8 +204,13 @@ def _value(folder: Path) -> float:
 
 def _traced_save(context: ForkServerContext, folder: Path, gate: Path, call: str, number: int) -> bool:
     os.mkfifo(gate)
-    process = context.Process(target=_save, args=(os.fspath(folder), os.fspath(gate), 2.0))
+    waiting = gate.with_name(f"{gate.name}-waiting")
+    process = context.Process(target=_save, args=(os.fspath(folder), os.fspath(gate), os.fspath(waiting), 2.0))
+    opened = os.open(gate, os.O_RDWR)  # which does not wait for a reader
     process.start()
+    while not waiting.exists():
+        assert process.is_alive()
+        time.sleep(0.001)
     with subprocess.Popen(
         ["strace", "-f", "-p", str(process.pid), "-o", os.devnull, "-e", f"trace={call}",
          "-e", f"inject={call}:signal=SIGKILL:when={number}"],
@@ -224,8 +219,8 @@ def _traced_save(context: ForkServerContext, folder: Path, gate: Path, call: str
         assert tracer.stderr is not None
         said = tracer.stderr.readline()
         assert "attached" in said, said
-        with suppress(BrokenPipeError), open(gate, "w") as file:
-            file.write("go")
+        os.write(opened, b"go")
         process.join(60)
+    os.close(opened)
     assert process.exitcode in (0, -signal.SIGKILL), process.exitcode
     return process.exitcode != 0
