@@ -21,8 +21,7 @@ def test_tables_are_sound(name: str) -> None:
     for c in t.classes:
         assert tuple(t.palette[c.id]) == c.colour
         assert t.train_ids[c.id] == c.train_id
-        assert t.by_id(c.id) is c
-        shared = t.by_id(t.colour_ids[c.colour])
+        shared = next(other for other in t.classes if other.id == t.colour_ids[c.colour])
         assert shared.colour == c.colour and (shared.id == c.id or c.train_id == VOID)
 
 
@@ -30,7 +29,7 @@ def test_cityscapes_is_the_official_table() -> None:
     assert CITYSCAPES.ids == tuple(range(34)) and CITYSCAPES.num_train == 19
     trained = [c.id for c in CITYSCAPES.classes if c.train_id != VOID]
     assert trained == [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
-    assert CITYSCAPES.by_id(26).colour == (0, 0, 142) and CITYSCAPES.by_id(26).name == "car"
+    assert CITYSCAPES.classes[26].colour == (0, 0, 142) and CITYSCAPES.classes[26].name == "car"
     assert CITYSCAPES.colour_ids[(153, 153, 153)] == 17  # pole, not polegroup
     assert CITYSCAPES.colour_ids[(0, 0, 0)] == 0
     assert CITYSCAPES.train_names[6] == "traffic light"
@@ -61,7 +60,7 @@ def test_a_users_table(tmp_path: Path) -> None:
         "- {id: 7, name: 'no', colour: '#ff0010', train_id: 255, category: void}\n"
     )
     t = table_named(str(path))
-    assert t.name == "mine" and t.num_train == 1 and t.palette[7].tolist() == [255, 0, 16] and t.by_id(7).name == "no"
+    assert t.name == "mine" and t.num_train == 1 and t.palette[7].tolist() == [255, 0, 16] and t.classes[1].name == "no"
 
 
 @pytest.mark.parametrize(

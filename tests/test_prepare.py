@@ -68,7 +68,6 @@ def test_cityscapes_is_prepared_exactly(tmp_path: Path) -> None:
     assert full is not None
     np.testing.assert_array_equal(read_label(full, CITYSCAPES), trees.ids(0))
     assert city.photo_channels == 3 and city.source_channels is None
-    city.verify()
 
 
 def test_pairs_are_picture_to_picture_or_labels(tmp_path: Path) -> None:

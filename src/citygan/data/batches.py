@@ -92,11 +92,6 @@ class Feed:
             found.append(int(self._order[1][place]))
         return found
 
-    def stems(self, step: int, split: Split) -> list[str]:
-        """The names of the pictures of a step, for a report of what went wrong."""
-        first = (step * self.ranks + self.rank) * self.batch
-        return [split.items[i].stem for i in self.indices(range(first, first + self.batch))]
-
     def _fetch(self, step: int, positions: list[int]) -> dict[str, Tensor]:
         if self._resident is not None:
             # through pinned memory: the host goes on while the device is still at the step before

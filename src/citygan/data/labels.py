@@ -100,17 +100,6 @@ class ClassTable:
             result.setdefault(c.colour, c.id)
         return result
 
-    def by_id(self, id: int) -> LabelClass:
-        """The class of an id.
-
-        Raises:
-            KeyError: There is none.
-        """
-        for c in self.classes:
-            if c.id == id:
-                return c
-        raise KeyError(id)
-
     def fits(self, ids: Iterable[int]) -> bool:
         """Whether all ids are in the table."""
         return all(0 <= i <= 255 and bool(self.known[i]) for i in ids)
@@ -251,12 +240,6 @@ def table_named(name: str) -> ClassTable:
     raise UsageError(
         f"no class table '{name}'", where="--classes", hint=f"Take one of {_list(TABLES)}, or a YAML file of your own"
     )
-
-
-def fitting_tables(ids: Iterable[int]) -> list[ClassTable]:
-    """The built-in tables that hold all these ids."""
-    ids = list(ids)
-    return [t for t in TABLES.values() if t.fits(ids)]
 
 
 def _list(items: Iterable[object]) -> str:

@@ -207,24 +207,6 @@ class PreparedSet:
             raise UsageError(f"no split '{name}'", where=self.path, hint=f"It has {', '.join(self.splits)}")
         return self.splits[name]
 
-    def verify(self) -> None:
-        """Reads all arrays and compares their sha256 with the manifest's.
-
-        Raises:
-            DamagedError: One differs.
-        """
-        for split in self.splits.values():
-            for kind, array in split.arrays.items():
-                digest = hashlib.sha256()
-                for item in array:
-                    digest.update(np.ascontiguousarray(item).data)
-                if digest.hexdigest() != self.manifest["splits"][split.name]["arrays"][kind]["sha256"]:
-                    raise DamagedError(
-                        "other bytes than were written (sha256 differs)",
-                        where=split.path / f"{kind}.npy",
-                        hint="Prepare the set again",
-                    )
-
 
 class _ManifestError(Exception):
     """What is wrong with a manifest, before the file is named."""
