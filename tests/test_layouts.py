@@ -281,6 +281,12 @@ def test_label_files_of_a_layout_for_translation(tmp_path: Path) -> None:
     stem, label, instance = found[0]
     assert stem == "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds"
     assert label == root / f"{stem}.png" and instance is not None and instance.name.endswith("instanceIds.png")
+    for file in root.rglob("*instanceIds.png"):
+        file.unlink()
+    for below in ("", "gtFine", "gtFine/val", "gtFine/val/frankfurt"):
+        found = label_files(root / below)  # _labelIds and _color are the same label maps: not both
+        assert found is not None and len(found) == (2 if "val" in below else 5)
+        assert all(label.name.endswith("_labelIds.png") and instance is None for _, label, instance in found)
     plain = trees.folders(tmp_path / "plain") / "labels"
     assert label_files(plain) is None
 

@@ -18,6 +18,7 @@ from citygan.data.layouts.readers import (
     is_pairs,
     is_photos,
     is_pix2pixhd,
+    one_kind_of_labels,
     read_camvid,
     read_camvid32,
     read_cityscapes,
@@ -83,7 +84,9 @@ def label_files(root: Path) -> list[tuple[str, Path, Path | None]] | None:
     tree = scan(root)
     files = [sort_file(file) for file in tree.pictures]
     chosen = next((key for key in WITH_LABELS if LAYOUTS[key].recognise(tree, files)), None)
-    if chosen is None and not any(item.kind not in (None, "label") for item in files):
+    labels = [item for item in files if item.kind == "label"]
+    mixed = any(item.kind not in (None, "label") for item in files) or len(one_kind_of_labels(labels)[0]) < len(labels)
+    if chosen is None and not mixed:
         return None
     found = LAYOUTS[chosen or "folders"].read(tree, [i for i in files if i.kind in ("label", "instance")], False)
     entries = [entry for entries in found.splits.values() for entry in entries if "label" in entry.files]

@@ -124,7 +124,7 @@ def _split_order(name: str) -> tuple[int, str]:
 
 def read_cityscapes(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
     files = [f for f in files if not _of_sequence(f)]
-    labels, table = _one_kind_of_labels(files)
+    labels, table = one_kind_of_labels(files)
     others = [f for f in files if f.kind != "label" and f.ending != "_gtFine_instanceTrainIds"]
     fine = {f.split for f in labels if "gtFine" in f.ending}
     chosen = [f for f in [*others, *labels] if "gtCoarse" not in f.ending or f.split not in fine]
@@ -133,7 +133,7 @@ def read_cityscapes(tree: Tree, files: list[Sorted], needs_table: bool) -> Found
     return found
 
 
-def _one_kind_of_labels(files: list[Sorted]) -> tuple[list[Sorted], ClassTable | None]:
+def one_kind_of_labels(files: list[Sorted]) -> tuple[list[Sorted], ClassTable | None]:
     """Cityscapes has each label map in several forms: raw ids are taken first, then colours, then train ids."""
     for ending, table in (("_labelIds", CITYSCAPES), ("_color", CITYSCAPES), ("_labelTrainIds", CITYSCAPES19)):
         labels = [f for f in files if f.kind == "label" and f.ending.endswith(ending)]
@@ -175,7 +175,7 @@ def read_folders(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
     notes: list[str] = []
     if {f.kind for f in files} == {None}:
         files, notes = _kinds_by_content(tree, files)
-    labels, official = _one_kind_of_labels(files)
+    labels, official = one_kind_of_labels(files)
     files = _plain_as_photos([f for f in files if f.kind != "label"] + labels)
     kinds = {f.kind for f in files}
     if kinds == {"instance"}:
@@ -208,7 +208,7 @@ def read_pairs(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
 
 
 def read_labels(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
-    labels, official = _one_kind_of_labels([f if f.kind == "instance" else replace(f, kind="label") for f in files])
+    labels, official = one_kind_of_labels([f if f.kind == "instance" else replace(f, kind="label") for f in files])
     found = _assemble("labels", labels + [f for f in files if f.kind == "instance"], ("label", "instance"))
     found.splits = {split: by_folder(entries) for split, entries in found.splits.items()}
     found.table = _table_of(tree, found, needs_table, official)
