@@ -101,6 +101,18 @@ def test_all_problems_are_told_at_once() -> None:
         assert words in str(caught.value)
 
 
+def test_all_values_out_of_range_are_told_at_once_each_with_its_origin() -> None:
+    wrong = {"train": {"batch": 0, "ema": 2, "epochs": -1}, "optimizer": {"rate": 0, "beta1": 3}}
+    with pytest.raises(UsageError) as caught:
+        resolve([Layer("a", wrong), Layer("b", {"train": {"log_every_steps": 0}})])
+    message = str(caught.value)
+    for key in ("train.batch", "train.ema", "train.epochs", "optimizer.rate", "optimizer.beta1"):
+        assert f"a: {key}: expected" in message
+    assert "b: train.log_every_steps: expected" in message and message.count("expected") == 6 and "\n" not in message
+    with pytest.raises(UsageError, match=r"^b: losses: expected at least one .* above 0, got all weights 0\. "):
+        resolve([Layer("a", {"losses": {"lambda_l1": 0}}), Layer("b", {"losses": {"lambda_gan": 0, "lambda_l1": 0}})])
+
+
 def test_flags_are_read_as_yaml_is() -> None:
     assert from_flag("a.b=1e-4") == {"a": {"b": 1e-4}}
     assert from_flag("a = x=y ") == {"a": "x=y"}

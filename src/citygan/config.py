@@ -40,7 +40,7 @@ class AugmentSettings:
     """Pictures are mirrored left to right half of the time."""
 
     def __post_init__(self) -> None:
-        _check(1.0 <= self.jitter <= 4.0, "augment.jitter", self.jitter, "from 1 (off) to 4")
+        _check((1.0 <= self.jitter <= 4.0, "augment.jitter", self.jitter, "from 1 (off) to 4"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +57,11 @@ class GeneratorSettings:
     """Rate in the three innermost decoder layers; 0 is off."""
 
     def __post_init__(self) -> None:
-        _check(1 <= self.width <= 1024, "generator.width", self.width, "from 1 to 1024")
-        _check(self.depth is None or 4 <= self.depth <= 12, "generator.depth", self.depth, "from 4 to 12, or null")
-        _check(0.0 <= self.dropout < 1.0, "generator.dropout", self.dropout, "from 0 to below 1")
+        _check(
+            (1 <= self.width <= 1024, "generator.width", self.width, "from 1 to 1024"),
+            (self.depth is None or 4 <= self.depth <= 12, "generator.depth", self.depth, "from 4 to 12, or null"),
+            (0.0 <= self.dropout < 1.0, "generator.dropout", self.dropout, "from 0 to below 1"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +78,10 @@ class DiscriminatorSettings:
     """Judge the fake once for both updates, the generator's first: a little faster, but not the paper's order."""
 
     def __post_init__(self) -> None:
-        _check(1 <= self.width <= 1024, "discriminator.width", self.width, "from 1 to 1024")
+        field = self.receptive_field
         _check(
-            self.receptive_field in (16, 70, 286),
-            "discriminator.receptive_field",
-            self.receptive_field,
-            "one of 16, 70, 286",
+            (1 <= self.width <= 1024, "discriminator.width", self.width, "from 1 to 1024"),
+            (field in (16, 70, 286), "discriminator.receptive_field", field, "one of 16, 70, 286"),
         )
 
 
@@ -95,13 +95,11 @@ class LossSettings:
     """Weight of the mean absolute difference to the real photo."""
 
     def __post_init__(self) -> None:
-        _check(0.0 <= self.lambda_gan < math.inf, "losses.lambda_gan", self.lambda_gan, "a finite number from 0")
-        _check(0.0 <= self.lambda_l1 < math.inf, "losses.lambda_l1", self.lambda_l1, "a finite number from 0")
+        weights = (self.lambda_gan, self.lambda_l1)
         _check(
-            self.lambda_gan + self.lambda_l1 > 0,
-            "losses",
-            "all weights 0",
-            "at least one of lambda_gan and lambda_l1 above 0",
+            (0.0 <= self.lambda_gan < math.inf, "losses.lambda_gan", self.lambda_gan, "a finite number from 0"),
+            (0.0 <= self.lambda_l1 < math.inf, "losses.lambda_l1", self.lambda_l1, "a finite number from 0"),
+            (weights != (0, 0), "losses", "all weights 0", "at least one of lambda_gan and lambda_l1 above 0"),
         )
 
 
@@ -121,10 +119,12 @@ class OptimizerSettings:
     """Share of the steps over which `linear` falls."""
 
     def __post_init__(self) -> None:
-        _check(0.0 < self.rate < 1.0, "optimizer.rate", self.rate, "above 0 and below 1")
-        _check(0.0 <= self.beta1 < 1.0, "optimizer.beta1", self.beta1, "from 0 to below 1")
-        _check(0.0 <= self.beta2 < 1.0, "optimizer.beta2", self.beta2, "from 0 to below 1")
-        _check(0.0 < self.decay_share <= 1.0, "optimizer.decay_share", self.decay_share, "above 0 to 1")
+        _check(
+            (0.0 < self.rate < 1.0, "optimizer.rate", self.rate, "above 0 and below 1"),
+            (0.0 <= self.beta1 < 1.0, "optimizer.beta1", self.beta1, "from 0 to below 1"),
+            (0.0 <= self.beta2 < 1.0, "optimizer.beta2", self.beta2, "from 0 to below 1"),
+            (0.0 < self.decay_share <= 1.0, "optimizer.decay_share", self.decay_share, "above 0 to 1"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,20 +161,19 @@ class TrainSettings:
     """Pictures of the validation split that give a checkpoint its score, evenly chosen."""
 
     def __post_init__(self) -> None:
-        _check(0 < self.epochs < math.inf, "train.epochs", self.epochs, "above 0")
-        _check(self.steps is None or self.steps >= 1, "train.steps", self.steps, "at least 1, or null")
-        _check(self.batch >= 1, "train.batch", self.batch, "at least 1")
-        _check(self.accumulate >= 1, "train.accumulate", self.accumulate, "at least 1")
+        divides = self.accumulate < 1 or self.batch % self.accumulate == 0
+        whole = self.accumulate <= 1 or not self.cuda_graphs
+        every = ("log_every_steps", "sample_every_steps", "checkpoint_every_steps", "validation_pictures")
         _check(
-            self.accumulate < 1 or self.batch % self.accumulate == 0,
-            "train.accumulate",
-            self.accumulate,
-            f"a divisor of train.batch ({self.batch})",
+            (0 < self.epochs < math.inf, "train.epochs", self.epochs, "above 0"),
+            (self.steps is None or self.steps >= 1, "train.steps", self.steps, "at least 1, or null"),
+            (self.batch >= 1, "train.batch", self.batch, "at least 1"),
+            (self.accumulate >= 1, "train.accumulate", self.accumulate, "at least 1"),
+            (divides, "train.accumulate", self.accumulate, f"a divisor of train.batch ({self.batch})"),
+            (whole, "train.cuda_graphs", True, "false with train.accumulate"),
+            (0.0 <= self.ema < 1.0, "train.ema", self.ema, "from 0 to below 1"),
+            *((getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1") for name in every),
         )
-        _check(not (self.cuda_graphs and self.accumulate > 1), "train.cuda_graphs", True, "false with train.accumulate")
-        _check(0.0 <= self.ema < 1.0, "train.ema", self.ema, "from 0 to below 1")
-        for name in ("log_every_steps", "sample_every_steps", "checkpoint_every_steps", "validation_pictures"):
-            _check(getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +204,7 @@ class Settings:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
-        _check(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+        _check((0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1"))
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, in the order of the fields."""
@@ -218,12 +217,22 @@ class Settings:
 
 
 class _Problem(ValueError):
-    """A value outside its range."""
+    """A value of the wrong type."""
 
 
-def _check(holds: bool, key: str, value: object, expected: str) -> None:
-    if not holds:
-        raise _Problem(f"{key}: expected {expected}, got {value}")
+class _OutOfRange(ValueError):
+    """Values outside their ranges: (key, what is wrong) of each."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{key}: {text}" for key, text in problems))
+        self.problems = problems
+
+
+def _check(*rows: tuple[bool, str, object, str]) -> None:
+    """Refuses all that does not hold at once: (whether it holds, key, value, what is expected)."""
+    problems = [(key, f"expected {expected}, got {value}") for holds, key, value, expected in rows if not holds]
+    if problems:
+        raise _OutOfRange(problems)
 
 
 @dataclass(frozen=True)
@@ -376,7 +385,13 @@ def _build(
             arguments[item.name] = chosen[here]
     try:
         return kind(**arguments)
-    except _Problem as problem:
-        key = tuple(str(problem).partition(":")[0].split("."))
-        problems.append(f"{origins.get(key, 'settings')}: {problem}")
+    except _OutOfRange as out:
+        for key, problem in out.problems:
+            problems.append(f"{_origin(key, origins)}: {key}: {problem}")
         return kind()
+
+
+def _origin(key: str, origins: Mapping[tuple[str, ...], str]) -> str:
+    """Where a key's value comes from; of a group, where the first of its values does that is not a default."""
+    path = tuple(key.split("."))
+    return next((origin for known, origin in origins.items() if known[: len(path)] == path), "settings")
