@@ -234,6 +234,28 @@ def test_places_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not Path("x").exists()
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "nearest"),
+    [
+        ("--classes", "camvid1", "camvid11"),
+        ("--classes", "mine", "mine.yaml"),
+        ("--format", "citiscapes", "cityscapes"),
+        ("--fit", "streched", "stretch"),
+        ("--direction", "atob", "AtoB"),
+        ("--alpha", "dropp", "drop"),
+    ],
+)
+def test_a_word_spelt_wrongly_is_told_with_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str, value: str, nearest: str
+) -> None:
+    root = trees.cityscapes(tmp_path / "city")
+    Path("mine.yaml").write_text("- {id: 0, name: road, colour: [1, 2, 3]}\n")
+    assert run(["prepare", str(root), flag, value]) == 2
+    assert f"{flag}. Did you mean {nearest}?" in capsys.readouterr().err
+    assert run(["prepare", str(root), flag, "xyzzy"]) == 2
+    assert "mean" not in capsys.readouterr().err
+
+
 def test_a_second_prepare_to_the_same_set_is_refused_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -172,8 +172,12 @@ def test_names_and_the_default_are_resolved(tmp_path: Path, monkeypatch: pytest.
     write(Path("data/town"))
     with pytest.raises(UsageError, match="city, town"):
         resolve_set(None)
-    with pytest.raises(UsageError, match="city, town"):
+    with pytest.raises(UsageError, match=r"set, data/village\. There are: city, town"):
         resolve_set("village")
+    with pytest.raises(UsageError, match=r"Did you mean town\? There are: city, town"):
+        resolve_set("twon")
+    with pytest.raises(UsageError, match=r"Did you mean train\? It has "):
+        resolve_set("city").split("trian")
     Path("data/last").write_text("town\n")
     assert resolve_set(None).name == "town"
     assert resolve_set("city").name == "city"

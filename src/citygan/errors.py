@@ -5,6 +5,7 @@ Every one carries the exit code of the command line; anything else that reaches 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 LONGEST = 2000  # characters of what is wrong that are told: values in it may be of any length
@@ -83,6 +84,15 @@ class Interrupted(CityganError):
     def __init__(self, what: str, *, signal_number: int, hint: str | None = None) -> None:
         super().__init__(what, hint=hint)
         self.exit_code = 128 + signal_number
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``Did you mean camvid11? ``, to begin a hint with, where a known name is spelt much like this one; else ''."""
+    import difflib
+
+    names = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"Did you mean {names[near[0]]}? " if near else ""
 
 
 def printable(text: object) -> str:

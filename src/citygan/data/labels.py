@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from citygan.errors import CityganError, UsageError
+from citygan.errors import CityganError, UsageError, did_you_mean
 from citygan.yamlfile import read_yaml_list
 
 VOID = 255
@@ -237,8 +237,11 @@ def table_named(name: str) -> ClassTable:
     if os.path.lexists(name) or name.endswith((".yaml", ".yml")):
         stem = os.path.splitext(os.path.basename(name))[0]
         return ClassTable.from_yaml(read_yaml_list(name), name=stem, where=name)
+    beside = (f"{name}{suffix}" for suffix in (".yaml", ".yml") if os.path.isfile(f"{name}{suffix}"))
     raise UsageError(
-        f"no class table '{name}'", where="--classes", hint=f"Take one of {_list(TABLES)}, or a YAML file of your own"
+        f"no class table '{name}'",
+        where="--classes",
+        hint=f"{did_you_mean(name, [*TABLES, *beside])}There are {_list(TABLES)}, or a YAML file of your own",
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from citygan.data.fitting import Fit, Mode
-from citygan.errors import UsageError
+from citygan.errors import UsageError, did_you_mean
 from citygan.pictures import MAX_PIXELS, Alpha
 
 LARGEST_SIDE = 16_384
@@ -42,7 +42,9 @@ class Options:
             ("--alpha", self.alpha, ("refuse", "drop")),
         ):
             if value not in choices:
-                raise UsageError(f"expected {' or '.join(choices)}, got '{value}'", where=flag)
+                *others, last = choices
+                expected = f"expected {', '.join(others)} or {last}, got '{value}'"
+                raise UsageError(expected, where=flag, hint=did_you_mean(value, choices).strip() or None)
         for flag, number in (("--limit", self.limit), ("--workers", self.workers), ("--max-pixels", self.max_pixels)):
             if number is not None and number < 1:
                 raise UsageError(f"must be 1 or more, got {number}", where=flag)

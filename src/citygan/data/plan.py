@@ -216,8 +216,9 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
         UsageError: Options that do not fit the source.
     """
     root = Path(source)
-    found = read_layout(root, options.layout, needs_table=options.classes is None)
-    table = table_named(options.classes) if options.classes is not None else found.table
+    given = None if options.classes is None else table_named(options.classes)
+    found = read_layout(root, options.layout, needs_table=given is None)
+    table = given or found.table
     painted = _apply_direction(found, options, table)
     divided = _divided(found, options)
     jobs, faults = _probe(root, divided, options)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from citygan import files
 from citygan.data.labels import ClassTable
-from citygan.errors import CityganError, DamagedError, UsageError, printable
+from citygan.errors import CityganError, DamagedError, UsageError, did_you_mean, printable
 from citygan.yamlfile import parse_yaml
 
 VERSION = 1
@@ -204,7 +204,8 @@ class PreparedSet:
             UsageError: There is none; the names are listed.
         """
         if name not in self.splits:
-            raise UsageError(f"no split '{name}'", where=self.path, hint=f"It has {', '.join(self.splits)}")
+            hint = f"{did_you_mean(name, self.splits)}It has {', '.join(self.splits)}"
+            raise UsageError(f"no split '{name}'", where=self.path, hint=hint)
         return self.splits[name]
 
 
@@ -351,16 +352,16 @@ def _not_a_set(path: Path) -> CityganError:
             "its preparation was interrupted", where=path, hint="Run the same prepare again: it goes on"
         )
     if not path.exists():
-        return UsageError("no such prepared set", where=path, hint=_what_exists())
+        return UsageError("no such prepared set", where=path, hint=_what_exists(path.name))
     if any(path.glob("*/*.npy")):
         return DamagedError(f"has no {MANIFEST}", where=path, hint="Prepare the set again")
     return UsageError("not a prepared set", where=path, hint=f"Prepare it first: citygan prepare {path}")
 
 
-def _what_exists() -> str:
+def _what_exists(name: str = "") -> str:
     home = files.data_home()
     names = sorted(p.parent.name for p in home.glob(f"*/{MANIFEST}") if not p.parent.name.startswith("."))
-    return f"There are: {', '.join(names)}" if names else "Nothing is prepared yet: citygan prepare"
+    return f"{did_you_mean(name, names)}There are: {', '.join(names)}" if names else "Nothing is prepared yet: citygan prepare"
 
 
 def resolve_set(name: str | os.PathLike[str] | None = None) -> PreparedSet:

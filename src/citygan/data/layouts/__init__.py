@@ -32,7 +32,7 @@ from citygan.data.layouts.readers import (
 from citygan.data.layouts.sorting import Sorted, sort_file
 from citygan.data.layouts.tree import Tree, scan
 from citygan.data.layouts.types import Entry, Fault, Found
-from citygan.errors import DataError, UsageError
+from citygan.errors import DataError, UsageError, did_you_mean
 
 __all__ = ["LAYOUTS", "Entry", "Fault", "Found", "Layout", "Tree", "label_files", "read_layout", "scan"]
 
@@ -60,7 +60,8 @@ def read_layout(root: Path, name: str | None = None, *, needs_table: bool = True
         DataError: No such folder, nothing recognised, or labels that fit no table or several.
     """
     if name is not None and name not in LAYOUTS:
-        raise UsageError(f"no layout '{name}'", where="--format", hint=f"There are {', '.join(LAYOUTS)}")
+        hint = f"{did_you_mean(name, LAYOUTS)}There are {', '.join(LAYOUTS)}"
+        raise UsageError(f"no layout '{name}'", where="--format", hint=hint)
     tree = scan(root)
     files = [sort_file(file) for file in tree.pictures]
     chosen = name or next((key for key, layout in LAYOUTS.items() if files and layout.recognise(tree, files)), None)
