@@ -361,7 +361,9 @@ def _not_a_set(path: Path) -> CityganError:
 def _what_exists(name: str = "") -> str:
     home = files.data_home()
     names = sorted(p.parent.name for p in home.glob(f"*/{MANIFEST}") if not p.parent.name.startswith("."))
-    return f"{did_you_mean(name, names)}There are: {', '.join(names)}" if names else "Nothing is prepared yet: citygan prepare"
+    if not names:
+        return "Nothing is prepared yet: citygan prepare"
+    return f"{did_you_mean(name, names)}There are: {', '.join(names)}"
 
 
 def resolve_set(name: str | os.PathLike[str] | None = None) -> PreparedSet:
