@@ -40,11 +40,14 @@ class MeanColours:
         """
         if label.shape != photo.shape[:2]:
             raise DataError(f"label {label.shape[::-1]} and photo {photo.shape[1::-1]} differ in size")
+        # runs of one id along the rows, each summed at once: a fraction of the time that single pixels take
         ids = np.asarray(label).reshape(-1)
-        self._pixels += np.bincount(ids, minlength=_IDS)
+        starts = np.concatenate(([0], np.flatnonzero(ids[1:] != ids[:-1]) + 1))
+        sums = np.add.reduceat(np.asarray(photo).reshape(-1, 3), starts, axis=0, dtype=np.int64)  # [runs, 3]
+        lengths = np.diff(starts, append=ids.size)
+        self._pixels += np.bincount(ids[starts], lengths, _IDS).astype(np.int64)
         for channel in range(3):
-            weights = np.asarray(photo)[:, :, channel].reshape(-1)
-            self._sums[:, channel] += np.bincount(ids, weights, _IDS).astype(np.int64)
+            self._sums[:, channel] += np.bincount(ids[starts], sums[:, channel], _IDS).astype(np.int64)
         self.pictures += 1
 
     def palette(self) -> UInt8:
