@@ -34,7 +34,7 @@ class CityganError(Exception):
         if self.where is not None:
             line += f", {printable(self.where)}"
         if self.hint:
-            line += f". {printable(self.hint)}"
+            line += f"{'' if line.endswith('?') else '.'} {printable(self.hint)}"
         return line
 
 

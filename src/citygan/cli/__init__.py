@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -83,7 +84,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CityganError as problem:
         return _tell(problem, problem.exit_code, debug)
     except _UsageProblem as problem:
-        message = getattr(problem, "format_message", problem.__str__)()
+        message = _usage_text(problem)
         if type(problem).__name__ == "NoArgsIsHelpError":
             print(message, file=sys.stderr)
             return 2
@@ -141,6 +142,20 @@ def _bug(problem: Exception, debug: bool) -> int:
         file=sys.stderr,
     )
     return 1
+
+
+def _usage_text(problem: Exception) -> str:
+    """What the parser says, without its words for types: `--steps: expected a whole number, got '5.5'`."""
+    message = str(getattr(problem, "format_message", problem.__str__)())
+    found = re.fullmatch(r"Invalid value for '([^']+)': Input should be (?:a |an )?(.*)", message.rstrip("."))
+    if found is None:
+        return message
+    flag, rule = found[1], found[2].partition(",")[0]
+    rule = {"valid integer": "a whole number", "valid number": "a number"}.get(rule, rule)
+    rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
+    details = getattr(problem.__cause__, "errors", list)()
+    got = f", got '{details[0]['input']}'" if details and "input" in details[0] else ""
+    return f"{flag}: expected {rule}{got}"
 
 
 def _import_hint(problem: ImportError) -> str | None:

@@ -37,7 +37,6 @@ class Metric:
         gather: Makes what adds up the measurements.
         protocol: What its figures depend on.
         parts: Further numbers of its figure, besides `mean`, `std`, `n`.
-        needs: What must be there besides the pictures themselves: `labels`, `weights`, `segmenter`.
     """
 
     name: str
@@ -48,7 +47,6 @@ class Metric:
     gather: Callable[[], Gathered]
     protocol: Mapping[str, Any]
     parts: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
 
 
 def _gradient_counts(fake: UInt8, real: UInt8) -> Any:
