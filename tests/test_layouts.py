@@ -207,6 +207,71 @@ def test_one_level_too_high_is_told(tmp_path: Path) -> None:
         read_layout(tmp_path / "down loads", "camvid")
 
 
+def test_two_levels_too_high_is_told_with_the_command(tmp_path: Path) -> None:
+    trees.camvid(tmp_path / "a/b/cam vid", CAMVID11)
+    trees.pairs(tmp_path / "a/facades")
+    with pytest.raises(DataError) as caught:
+        read_layout(tmp_path)
+    told = f"14 under {tmp_path}/a/b/cam vid: did you mean that? citygan prepare '{tmp_path}/a/b/cam vid'; 6 are under "
+    assert f"{tmp_path}. {told}{tmp_path}/a/facades" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "words"),
+    [
+        ("camvid/train", "camvid/trainannot", "photos"),
+        ("camvid/valannot", "camvid/val", "label maps"),
+        ("city/leftImg8bit", "city/gtFine", "photos"),
+        ("city/gtFine/val/frankfurt", "city/leftImg8bit", "label maps"),
+        ("hd/train_label", "hd/train_img", "label maps"),
+        ("plain/photos", "plain/labels", "photos"),
+        ("ab/A", "ab/B", "source pictures"),
+    ],
+)
+def test_half_of_a_set_is_told_with_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: str, theirs: str, words: str
+) -> None:
+    trees.camvid(tmp_path / "camvid", CAMVID11)
+    trees.cityscapes(tmp_path / "city")
+    trees.pix2pixhd(tmp_path / "hd")
+    trees.folders(tmp_path / "plain")
+    for i in range(3):
+        trees.photo_file(tmp_path / f"ab/A/{i}.png", i)
+        trees.photo_file(tmp_path / f"ab/B/{i}.png", i + 9)
+    whole = mine.partition("/")[0]
+    with pytest.raises(DataError) as caught:
+        read_layout(tmp_path / mine)
+    message = str(caught.value)
+    assert f"{mine} holds {words} alone" in message and f"lie in {tmp_path / theirs}. " in message
+    assert f"citygan prepare {tmp_path / whole} takes both" in message
+    assert read_layout(tmp_path / whole).kinds - {"instance"} in ({"photo", "label"}, {"photo", "source"})
+    chosen = message.partition("--format ")[2].split()[0]
+    assert read_layout(tmp_path / mine, chosen, needs_table=False).count > 0  # whoever means it
+    monkeypatch.chdir(tmp_path / mine)
+    with pytest.raises(
+        DataError, match=r"citygan prepare \.\. takes both" if mine.count("/") == 1 else "citygan prepare"
+    ):
+        read_layout(Path("."))
+
+
+def test_folders_that_only_look_like_halves_are_whole(tmp_path: Path) -> None:
+    for i in range(4):
+        trees.photo_file(tmp_path / f"photos/{i}.jpg", i)
+        trees.label_file(tmp_path / f"labels/x{i}.png", i)
+    assert read_layout(tmp_path / "photos").layout == "photos"
+    assert read_layout(tmp_path / "labels").layout == "labels"
+
+
+def test_a_single_split_is_told_of_the_others(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        trees.folders(tmp_path / "mine", labels=f"{split}/labels", photos=f"{split}/photos")
+    found = read_layout(tmp_path / "mine/train")
+    assert f"other splits lie beside it (val): citygan prepare {tmp_path}/mine takes all" in found.notes
+    root = trees.pairs(tmp_path / "facades")
+    with pytest.raises(DataError, match=r"citygan prepare .*/facades; --format pairs takes it alone"):
+        read_layout(root / "train")
+
+
 def test_pictures_without_partners_are_named(tmp_path: Path) -> None:
     root = trees.folders(tmp_path)
     (root / "labels/1.png").unlink()

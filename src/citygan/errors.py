@@ -95,6 +95,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {names[near[0]]}? " if near else ""
 
 
+def counted(count: int, what: str) -> str:
+    """``1 picture``, ``2 pictures``."""
+    return f"{count} {what}{'s'[: count != 1]}"
+
+
 def printable(text: object) -> str:
     """Text for a terminal: control characters, undecodable bytes and line breaks are escaped, all else is kept."""
     return "".join(

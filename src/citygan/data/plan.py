@@ -265,7 +265,10 @@ def _divided(found: Found, options: Options) -> dict[str, list[Entry]]:
             found.notes.append("label maps alone: all in the split test (--splits divides them otherwise)")
         else:
             shares = parse_splits(DEFAULT_SPLITS if len(entries) >= 10 else "train=1")
-            found.notes.append(f"no splits: divided {','.join(f'{k}={v:g}' for k, v in shares.items())} (--splits)")
+            divided = (
+                f"divided {','.join(f'{k}={v:g}' for k, v in shares.items())}" if len(shares) > 1 else "all in train"
+            )
+            found.notes.append(f"no splits: {divided} (--splits divides them otherwise)")
         for name, part in divide(entries, shares, options.seed).items():
             splits[name] = [*splits.get(name, []), *part]
     elif "val" not in splits and "train" in splits:
