@@ -63,6 +63,19 @@ def test_a_users_table(tmp_path: Path) -> None:
     assert t.name == "mine" and t.num_train == 1 and t.palette[7].tolist() == [255, 0, 16] and t.classes[1].name == "no"
 
 
+def test_a_users_table_is_named_with_its_file_where_a_value_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("- {id: 0, name: wall, colour: [1, 2, 3]}\n- {id: 1, name: sky, colour: [4, 5, 6]}\n")
+    mine = table_named(str(path))
+    assert f"add the id 7 to {path} ({{id, name, colour, train_id}}" in mine.likely_cause([0, 1, 7])
+    assert f"add the ids 7, 9 to {path}" in mine.likely_cause([0, 7, 9])
+    assert f"add the class to {path}" in mine.likely_cause_of_colours([(128, 64, 128)])  # a colour of other tables too
+    assert "mask" in mine.likely_cause([0, 255]) and "instance map" in mine.likely_cause([0, 300])
+    assert "interpolated" in mine.likely_cause(range(60))
+    stored = ClassTable.from_dict(mine.to_dict())  # as a prepared set or a checkpoint gives it back
+    assert stored == mine and stored.likely_cause([0, 7]) == "The table has the ids 0, 1; --classes names another"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

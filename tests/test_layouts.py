@@ -167,12 +167,21 @@ def test_ids_that_fit_several_tables_are_an_error_that_names_them(tmp_path: Path
     for i in range(3):
         trees.label_file(tmp_path / f"labels/{i}.png", i, CAMVID11)
         trees.photo_file(tmp_path / f"photos/{i}.png", i)
-    with pytest.raises(DataError, match=r"cityscapes, cityscapes19, camvid11, camvid32.*--classes"):
+    with pytest.raises(
+        DataError, match=r"tables \(cityscapes, cityscapes19, camvid11, camvid32\), .*--classes FILE.yaml"
+    ):
         read_layout(tmp_path)
     assert read_layout(tmp_path, needs_table=False).count == 3
     for i in range(3):
         trees.put(tmp_path / f"labels/{i}.png", encode_png(np.full((32, 48), 77 + i, np.uint8)))
-    with pytest.raises(DataError, match=r"77, 78, 79.*no built-in class table"):
+    with pytest.raises(DataError, match=r"77, 78, 79.*no built-in class table.*\. --classes FILE.yaml with a list"):
+        read_layout(tmp_path)
+    ids = trees.ids(0)
+    ids[:4] = 40
+    trees.put(tmp_path / "labels/0.png", encode_png(ids))
+    for i in (1, 2):
+        trees.label_file(tmp_path / f"labels/{i}.png", i)
+    with pytest.raises(DataError, match="All but 40 are of cityscapes: --classes cityscapes names the files"):
         read_layout(tmp_path)
 
 

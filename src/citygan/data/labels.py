@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from citygan.errors import CityganError, UsageError, did_you_mean
 from citygan.yamlfile import read_yaml_list
 
 VOID = 255
+MANY = 16  # values beyond a user's own table: more are no forgotten classes
 
 Colour = tuple[int, int, int]
 UInt8 = npt.NDArray[np.uint8]
@@ -43,10 +44,11 @@ class LabelClass:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """The classes of a set, by id."""
+    """The classes of a set, by id; `file` is the YAML file they were read from, for errors."""
 
     name: str
     classes: tuple[LabelClass, ...]
+    file: str | None = field(default=None, compare=False)
 
     @cached_property
     def ids(self) -> tuple[int, ...]:
@@ -107,26 +109,44 @@ class ClassTable:
     def likely_cause(self, ids: Iterable[int]) -> str:
         """Why a label map might hold these ids (all of them, known and unknown): a hint for an error, or ''."""
         ids = set(ids)
-        others = [t.name for t in TABLES.values() if t.name != self.name and t.fits(ids)]
-        if ids <= {0, 255}:
-            return "This is a mask of 0 and 255, not a label map"
-        if others:
-            return f"They fit {_either(others)}: try --classes {others[0]}"
         if max(ids, default=0) > 255:
             return "Is this an instance map?"
+        if not self.built_in:
+            unknown = sorted(i for i in ids if not self.known[i])
+            if len(unknown) > MANY:
+                return "So many ids come from an interpolated (anti-aliased) or lossy label map, or from a photo"
+            mask = "A mask of 0 and 255, not a label map? " if ids <= {0, 255} else ""
+            return mask + self._how_to_add(f"id {unknown[0]}" if len(unknown) == 1 else f"ids {_list(unknown)}")
+        if ids <= {0, 255}:
+            return "This is a mask of 0 and 255, not a label map"
+        others = [t.name for t in TABLES.values() if t.name != self.name and t.fits(ids)]
+        if others:
+            return f"They fit {_either(others)}: try --classes {others[0]}"
         if len(ids) > len(self.classes):
             return "So many ids come from an interpolated (anti-aliased) or lossy label map, or from a photo"
-        return ""
+        return "A YAML file of your own with all the classes is --classes FILE.yaml"
 
     def likely_cause_of_colours(self, colours: Iterable[Colour]) -> str:
         """Why a painted label map might hold these colours that the table does not have: a hint for an error."""
         colours = set(colours)
-        others = [t.name for t in TABLES.values() if t.name != self.name and colours <= t.colour_ids.keys()]
-        if others:
+        others = [t.name for t in TABLES.values() if t != self and colours <= t.colour_ids.keys()]
+        if others and self.built_in:
             return f"They are colours of {_either(others)}: try --classes {others[0]}"
-        if len(colours) > len(self.classes):
+        if len(colours) > (len(self.classes) if self.built_in else MANY):
             return "So many colours come from anti-aliasing or lossy compression, or from a photo"
-        return "Is it the right class table? A YAML list of your own is --classes FILE.yaml"
+        if self.built_in:
+            return "Is it the right class table? A YAML list of your own is --classes FILE.yaml"
+        return self._how_to_add("class" if len(colours) == 1 else "classes")
+
+    def _how_to_add(self, what: str) -> str:
+        if self.file is None:
+            return f"The table has the ids {_list(self.ids)}; --classes names another"
+        return f"If this is meant, add the {what} to {self.file} ({{id, name, colour, train_id}}; train_id 255 is void)"
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is one of `TABLES`."""
+        return TABLES.get(self.name) == self
 
     def to_dict(self) -> dict[str, Any]:
         """The form that dataset.yaml and checkpoints carry."""
@@ -236,7 +256,7 @@ def table_named(name: str) -> ClassTable:
         return TABLES[name]
     if os.path.lexists(name) or name.endswith((".yaml", ".yml")):
         stem = os.path.splitext(os.path.basename(name))[0]
-        return ClassTable.from_yaml(read_yaml_list(name), name=stem, where=name)
+        return replace(ClassTable.from_yaml(read_yaml_list(name), name=stem, where=name), file=name)
     beside = (f"{name}{suffix}" for suffix in (".yaml", ".yml") if os.path.isfile(f"{name}{suffix}"))
     raise UsageError(
         f"no class table '{name}'",

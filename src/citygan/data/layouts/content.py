@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from citygan.pictures.headers import Header
 from citygan.pictures.painted import pack_colours
 
 SAMPLE = 12
+YOUR_OWN = "--classes FILE.yaml with a list of {id, name, colour, train_id}"
 MOST_CLASSES = 64  # a picture with more different values is no label map
 
 
@@ -132,25 +134,36 @@ def resolve_table(seen: Seen | None, where: object) -> ClassTable:
         )
     if not seen.painted and seen.ids <= {0, 255}:
         raise DataError(
-            "the label maps hold 0 and 255 alone: masks, not classes",
+            "the label maps hold nothing but 0 and 255 (masks, not classes)",
             where=str(where),
-            hint="If they are meant, describe the two with --classes and a YAML list of your own",
+            hint=f"If they are meant, describe the two: {YOUR_OWN}",
         )
     fitting = tables_for(seen)
     if len(fitting) == 1:
         return fitting[0]
-    values = sorted(seen.colours) if seen.painted else sorted(seen.ids)
+    values: list[Any] = sorted(seen.colours) if seen.painted else sorted(seen.ids)
     shown = ", ".join(str(v) for v in values[:12]) + (" …" if len(values) > 12 else "")
     what = "colours" if seen.painted else "ids"
-    if not fitting:
+    if fitting:
         raise DataError(
-            f"the {what} of the label maps ({shown}) fit no built-in class table",
+            f"the {what} of the label maps ({shown}) fit several class tables"
+            f" ({', '.join(table.name for table in fitting)})",
             where=str(where),
-            hint=f"--classes takes a YAML list of your own, or one of {', '.join(TABLES)}",
+            hint=f"--classes takes the name of theirs; or, for classes of your own, {YOUR_OWN}",
         )
-    names = ", ".join(table.name for table in fitting)
     raise DataError(
-        f"the {what} of the label maps ({shown}) fit several class tables: {names}",
+        f"the {what} of the label maps ({shown}) fit no built-in class table",
         where=str(where),
-        hint=f"Name the right one: --classes {fitting[0].name}",
+        hint=f"{_nearest_table(values, seen)}{YOUR_OWN}",
     )
+
+
+def _nearest_table(values: list[Any], seen: Seen) -> str:
+    """Of label maps that fit a table but for a few stray values: which."""
+    for table in TABLES.values():
+        stray = [v for v in values if v not in (table.colour_ids if seen.painted else table.ids)]
+        if len(values) > 4 * len(stray):
+            return (
+                f"All but {', '.join(map(str, stray))} are of {table.name}: --classes {table.name} names the files; or "
+            )
+    return ""
