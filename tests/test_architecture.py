@@ -45,12 +45,13 @@ ROOMS: dict[str, str] = {
     "figurefile": "errors files metrics",
     "runs": "errors files yamlfile config train",
     "building": "errors config data models recipes train runs",
+    "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "translation": "errors files pictures data data.labels infer",
     "evaluation": "errors pictures data metrics baseline figurefile pairing train runs infer",
     "report": "errors files yamlfile train runs",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets baseline runs "
-    "building infer report",
+    "building resuming infer report",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train metrics runs "
     "building infer translation evaluation training",

@@ -85,6 +85,20 @@ def test_the_three_lines(here: Street) -> None:
     assert psnr["mean"] is None and psnr["infinite"] == len(labels) and psnr["reason"]
 
 
+def test_train_as_one_object(here: Street) -> None:
+    done = here.done("train", *NARROW, "--steps", "2", "--name", "j", "--json")
+    record = json.loads(done.out)
+    assert done.out.count("\n") == 1 and done.err.splitlines()[-1].startswith("next: ")
+    assert (record["run"], record["step"], record["steps"], record["quick"]) == ("runs/j", 2, 2, True)
+    assert record["score"] == record["figures"]["ssim"] == record["best"]["score"] and record["best"]["step"] == 2
+    assert Path(record["report"]).is_file() and Path(record["checkpoint"], "state.json").is_file()
+    assert record["data"]["name"] == "demo" and record["validation"]["split"] == "val"
+    plan = json.loads(here.done("train", *NARROW, "--name", "k", "--dry-run", "--json").out)
+    assert plan["settings"]["generator"]["width"] == 4 and plan["origins"]["generator.width"] == "--set"
+    # refused, as in any command: nothing on stdout
+    assert here.refused(2, "already finished", by=("train", "--resume", "j", "--json")).out == ""
+
+
 def test_with_nothing_prepared_train_prepares_the_demo_city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from citygan.data import city, prepare
 

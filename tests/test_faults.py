@@ -145,6 +145,8 @@ SETTINGS = {
     "no run to resume": Row(("train", "--resume", "b"), 2, ("'b'", "There are: a"), again=DRY),
     "already finished": Row(("train", "--resume", "a"), 2, ("already finished", "--steps 6"),
                             again=("train", "--resume", "a", "--steps", "4")),
+    "fewer steps than done": Row(("train", "--resume", "a", "--steps", "2"), 2, ("already at step 3", "--steps 5"),
+                                 again=("train", "--resume", "a", "--steps", "4")),
 }  # fmt: skip
 
 
@@ -308,6 +310,10 @@ CHECKPOINTS = {
         (*GO_ON, "--data", "other"), 6, ("data/other", "not those of the run", "tiny"),
         lambda p: prepared_set(p / "data/other", seed=5), again=GO_ON,
     ),
+    "data of another size on resume": Row(
+        (*GO_ON, "--data", "other"), 6, ("data/other", "not those of the run", "tiny"),
+        lambda p: prepared_set(p / "data/other", size=(60, 36)), again=GO_ON,
+    ),
     "start from another width": Row(
         (*SHORT, "--init", "a", "--set", "generator.width=6", "--name", "b"), 6, ("runs/a", "(6, 3, 4, 4)"),
         again=(*SHORT, "--init", "a", "--name", "b"),
@@ -376,8 +382,9 @@ def test_a_fault_is_told_and_the_rerun_works(street: Street, name: str) -> None:
     row = ROWS[name]
     row.damage(street.path)
     runs = set(os.listdir("runs"))
-    street.refused(row.code, *row.words, by=row.by)
+    result = street.refused(row.code, *row.words, by=row.by)
     assert set(os.listdir("runs")) == runs, "a refused training left a run behind"
+    assert row.by[0] != "train" or not result.out
     assert not (street.path / "bomb").exists()
     if row.mend is not None:
         row.mend(street.path)
@@ -603,15 +610,23 @@ def test_without_any_whole_checkpoint_nothing_starts_afresh(street: Street) -> N
     street.refused(6, "no whole checkpoint", "generator.safetensors", by=GO_ON)
 
 
-def test_other_threads_and_batch_are_named_on_resume(street: Street) -> None:
+def test_what_is_not_as_it_was_is_named_on_resume(street: Street) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        result = street.done(*GO_ON, "--batch", "2")
+        changed = ("--batch", "2", "--seed", "4", "--set", "augment.jitter=1.0", "--set", "train.precision=bf16")
+        result = street.done(*GO_ON, *changed, "--set", "train.log_every_steps=2")
     finally:
         torch.set_num_threads(before)
     assert "warning: threads: 1 then, 2 now: the result will not repeat bit for bit" in result.err
     assert "warning: batch: 1 then, 2 now" in result.err
+    assert "warning: seed: 0 then, 4 now: from here on it learns otherwise" in result.err
+    assert "warning: augment.jitter: 1.1171875 then, 1.0 now" in result.err
+    assert "warning: train.precision: float32 then, bf16 now: the result will not repeat" in result.err
+    assert "log_every_steps" not in result.err and "train.steps" not in result.err
+    assert "warning" not in street.done("train", "--resume", "a", "--steps", "5", "--device", "cpu").err.replace(
+        "warning: threads", ""
+    )
 
 
 # prepared sets

@@ -14,14 +14,14 @@ import torch
 import citygan
 from citygan.building import about, build
 from citygan.config import Layer, Settings, resolve
-from citygan.data.store import PreparedSet
+from citygan.data.store import Item, PreparedSet, Split
 from citygan.errors import DataError
 from citygan.pictures import read_photo
 from citygan.runs import new_run
 from citygan.sheets import GAP, TITLE
 from citygan.train.checkpoint import read_state
 from citygan.train.distributed import Ranks
-from citygan.training import run_training
+from citygan.training import rows_to_show, run_training
 from tests.tiny import prepared_set
 
 CPU = torch.device("cpu")
@@ -75,6 +75,32 @@ def test_a_training_sample_and_translate_agree(data: PreparedSet) -> None:
     for row in range(2):
         shown = sheet[TITLE + row * (32 + GAP) : TITLE + row * (32 + GAP) + 32, 32 + GAP : 64 + GAP]
         assert np.array_equal(shown, city.translate(val.label[row]))
+
+
+def _split(*scenes: int | None) -> Split:
+    """A split of scenes with so many frames; None: a picture of no scene."""
+    items = []
+    for number, frames in enumerate(scenes):
+        names = [None] if frames is None else [f"scene {number}"] * frames
+        items += [Item(f"{number}-{i}", {}, (8, 8), name, i) for i, name in enumerate(names)]
+    return Split("val", Path(), items)
+
+
+@pytest.mark.parametrize(
+    ("scenes", "rows"),
+    [
+        ((None,) * 2, [0, 1]),
+        ((None,) * 40, [5, 15, 25, 35]),
+        ((2,) * 25, [7, 19, 31, 43]),
+        ((2, 2), [1, 3]),  # and not four times nearly the same
+        ((2,), [1]),
+        ((30, 30), [7, 22, 37, 52]),
+        ((3, None, 40, None), [1, 3, 24, 44]),
+        ((50,), [6, 18, 31, 43]),
+    ],
+)
+def test_samples_are_of_as_many_scenes_as_there_are(scenes: tuple[int | None, ...], rows: list[int]) -> None:
+    assert rows_to_show(_split(*scenes)) == rows
 
 
 def test_a_checkpoint_folder_alone_is_enough(data: PreparedSet, tmp_path: Path) -> None:

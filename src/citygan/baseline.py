@@ -22,12 +22,14 @@ class Painter:
         palette: uint8 [256, 3], the mean training colour of each id; None without labels.
         photo: uint8 [H, W, 3], the mean training photo; None with labels.
         reason: Why there is neither.
+        name: What the painting is called.
         protocol: What it was taken from.
     """
 
     palette: UInt8 | None = None
     photo: UInt8 | None = None
     reason: str | None = None
+    name: str = "mean-colour painting"
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, label: npt.NDArray[np.uint8] | None, channels: int = 3) -> UInt8 | None:
@@ -44,11 +46,12 @@ def fit_painter(data: PreparedSet) -> Painter:
     if train is None or train.photo is None:
         return no_painter(f"{data.name} has no training photos to take colours from")
     about = {"data": data.name, "checksum": data.checksum, "split": train.name, "pictures": len(train)}
-    if train.label is not None:
-        pairs = ((np.asarray(label), np.asarray(photo)) for label, photo in zip(train.label, train.photo, strict=True))
-        return Painter(fit_mean_colours(pairs), protocol={"kind": "mean training colour of each class", **about})
-    photo = mean_photo(np.asarray(photo) for photo in train.photo)
-    return Painter(photo=photo, protocol={"kind": "mean training photo (the set has no labels)", **about})
+    if train.label is None:
+        photo = mean_photo(np.asarray(photo) for photo in train.photo)
+        kind = "mean training photo (the set has no labels)"
+        return Painter(photo=photo, name="mean training photo", protocol={"kind": kind, **about})
+    pairs = ((np.asarray(label), np.asarray(photo)) for label, photo in zip(train.label, train.photo, strict=True))
+    return Painter(fit_mean_colours(pairs), protocol={"kind": "mean training colour of each class", **about})
 
 
 def no_painter(reason: str) -> Painter:

@@ -162,6 +162,41 @@ def describe(checkpoint: Path) -> str:
     return f"{run_of(checkpoint) or checkpoint}, step {read_state(checkpoint).get('step')}"
 
 
+def summary(run: Path) -> dict[str, Any]:
+    """What came of a run so far, as values that JSON can hold: where it stands, its score and figures, its files.
+
+    Raises:
+        DamagedError: There is no checkpoint yet, or its record cannot be read.
+    """
+    folder = run / "checkpoints"
+    there = steps(folder)
+    if not there:
+        raise DamagedError("no whole checkpoint yet", where=run)
+    state = read_state(path_of(folder, there[-1]))
+    best = best_step(folder)
+    score, figures = state.get("score"), dict(state.get("figures") or {})
+    about = {
+        "run": str(run),
+        "model": state.get("model"),
+        "quick": bool(state.get("settings", {}).get("quick", False)),
+        "data": state.get("data"),
+        "seed": state.get("seed"),
+        "step": there[-1],
+        "steps": state.get("steps"),
+        "checkpoint": str(path_of(folder, there[-1])),
+        "best": None if best is None else {"step": best, "score": read_state(path_of(folder, best)).get("score")},
+        "score": score,
+        "figures": figures,
+        "validation": state.get("validation") or {"split": "val"},
+        "report": str(run / "report.html"),
+    }
+    if score is None:
+        about["reason"] = "stopped between two validations: this checkpoint was not scored"
+    elif None in figures.values():
+        about["reason"] = "a picture equals the real one: its PSNR is infinite"
+    return about
+
+
 def versions() -> dict[str, str]:
     """Of Python and of the libraries that figures depend on."""
     from importlib.metadata import version

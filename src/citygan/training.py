@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,15 @@ from citygan.building import Built, build, start_from, steps_in_all
 from citygan.config import Settings
 from citygan.data.batches import Feed
 from citygan.data.store import PreparedSet, Split
-from citygan.errors import DamagedError, DivergedError, UsageError, printable
+from citygan.errors import DivergedError, printable
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
 from citygan.infer import Translator
 from citygan.metrics.pictures import psnr, ssim
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
 from citygan.report import write_report
-from citygan.runs import newest_whole, versions
+from citygan.resuming import find
+from citygan.runs import versions
 from citygan.sheets import label_colours, sheet
 from citygan.train import checkpoint
 from citygan.train.distributed import Ranks
@@ -32,6 +33,7 @@ from citygan.train.loop import Events, Schedule, Window, train
 from citygan.yamlfile import to_yaml
 
 SHEET_ROWS = 4
+FRAMES_APART = 10  # frames of one scene that are nearer look much the same
 
 
 def run_training(
@@ -43,21 +45,29 @@ def run_training(
     *,
     resume: bool = False,
     init: Path | None = None,
+    built: Built | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> None:
     """Trains in the run folder `path` to the end of the settings' steps.
 
     Args:
         resume: Go on from the newest whole checkpoint there.
         init: A checkpoint folder whose weights to start from.
+        built: What to train, where it is built already, its networks as they are to start.
+        ready: Told on the first rank once nothing is left that could refuse the start.
 
     Raises:
         DamagedError: The checkpoint does not fit, or the data are others than before.
+        UsageError: The run has done its steps.
         DivergedError, Interrupted: As `citygan.train.loop.train`.
     """
     if ranks.first:
         for folder in (path.parent, path, path / "checkpoints", path / "samples"):
             clean_temporaries(folder)
-    built = build(settings, data)
+    found = find(path, settings, data, ranks) if resume else None
+    if resume and found is None and settings.init is not None:
+        init = Path(settings.init)
+    built = built or build(settings, data)
     split = data.split("train")
     steps = steps_in_all(settings, len(split), ranks)
     options = settings.train
@@ -73,18 +83,14 @@ def run_training(
     )
     engine = Engine(built.recipe, plan, device, ranks)
     start, window = 0, Window()
-    if resume:
-        start, window = _resume(engine, settings, path, data, ranks)
-        if start >= steps:
-            raise UsageError(
-                f"already finished: {start} of {steps} steps",
-                where=path,
-                hint=f"--steps {start + steps} with --resume goes on from there",
-            )
-        if ranks.first:  # only now that they are known to fit: flags of this resume become the run's
-            write_text(path / "config.yaml", to_yaml(settings.to_dict()))
+    if found is not None:
+        start, window = found.step, found.load(engine, ranks)
     elif init is not None:
-        _start_from(engine, init)
+        start_from(engine.networks, init)
+        for name, average in engine.averages.items():
+            average.load_state_dict(engine.networks[name].state_dict())
+    if resume and ranks.first:  # only now that they are known to fit: flags of this resume become the run's
+        write_text(path / "config.yaml", to_yaml(settings.to_dict()))
     arrays = ["photo", "label" if built.inputs.is_label else "source"]
     if built.inputs.edges:
         arrays.append("instance")
@@ -100,7 +106,12 @@ def run_training(
         rank=ranks.rank,
         ranks=ranks.size,
     )
-    run = _Run(settings, data, path, device, ranks, built, engine, arrays, steps, start)
+    validation = validation_split(data, arrays)
+    run = _Run(settings, data, path, device, ranks, built, engine, validation, steps, start)
+    if ranks.first:
+        _say_validation(data, validation)
+        if ready is not None:
+            ready()
     try:
         train(
             engine,
@@ -133,7 +144,7 @@ class _Run:
         ranks: Ranks,
         built: Built,
         engine: Engine,
-        arrays: list[str],
+        validation: Split,
         steps: int,
         start: int,
     ) -> None:
@@ -150,9 +161,10 @@ class _Run:
         self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
         self.painting: dict[str, float] | None = None
+        self.beside: str | None = None  # what the painting is called
         self.shown = ""
         self.named = False  # whether runs/last names this run since it started or went on
-        self.validation = _validation_split(data, arrays)
+        self.validation = validation
 
     def events(self) -> Events:
         return Events(log=self._log, sample=self._sample, checkpoint=self._checkpoint, progress=self._progress)
@@ -210,7 +222,7 @@ class _Run:
     def _sample(self, step: int) -> None:
         if not self.ranks.first:
             return
-        rows = [self._row(i) for i in _evenly(len(self.validation), SHEET_ROWS)]
+        rows = [self._row(i) for i in rows_to_show(self.validation)]
         write_bytes(self.path / "samples" / f"{step:08d}.png", encode_png(sheet(rows, ["input", "generated", "real"])))
 
     def _row(self, index: int) -> list[np.ndarray]:
@@ -255,6 +267,7 @@ class _Run:
         figures = self._compare(indices, fakes)
         if self.painting is None:
             painter = fit_painter(self.data)
+            self.beside = painter.name
             labels = self.validation.label
             painted = (painter(None if labels is None else np.asarray(labels[i]), self.built.channels) for i in indices)
             self.painting = self._compare(indices, (picture for picture in painted if picture is not None))
@@ -277,6 +290,7 @@ class _Run:
     def _state(self, step: int, figures: dict[str, float], window: Window) -> dict[str, Any]:
         return {
             "step": step,
+            "steps": self.steps,
             "model": self.settings.model,
             "use": "generator-ema" if "generator" in self.engine.averages else "generator",
             "networks": self.built.networks,
@@ -286,6 +300,11 @@ class _Run:
             "seed": self.settings.seed,
             "score": figures.get("ssim"),
             "figures": {key: value if np.isfinite(value) else None for key, value in figures.items()},
+            "validation": {
+                "split": self.validation.name,
+                "pictures": min(len(self.validation), self.settings.train.validation_pictures),
+                "beside": self.beside,
+            },
             "data": {"name": self.data.name, "checksum": self.data.checksum, "pairs": _pairs(self.data)},
             "threads": torch.get_num_threads(),
             "ranks": self.ranks.size,
@@ -309,59 +328,34 @@ def _pairs(data: PreparedSet) -> str | None:
     return str(data.manifest.get("options", {}).get("direction", "AtoB")) if pairs else None
 
 
-def _start_from(engine: Engine, init: Path) -> None:
-    start_from(engine.networks, init)
-    for name, average in engine.averages.items():
-        average.load_state_dict(engine.networks[name].state_dict())
-
-
-def _validation_split(data: PreparedSet, arrays: list[str]) -> Split:
-    """The first of val, test and train that has all that is needed (Cityscapes' labels may come without photos)."""
+def validation_split(data: PreparedSet, arrays: Iterable[str]) -> Split:
+    """The first of val, test and train that has these arrays (Cityscapes' test labels come without photos)."""
     names = [name for name in ("val", "test", "train") if name in data.splits]
     return next(data.splits[name] for name in names if set(arrays) <= data.splits[name].arrays.keys())
+
+
+def _say_validation(data: PreparedSet, split: Split) -> None:
+    if split.name == "val":
+        return
+    why = "has no split val" if "val" not in data.splits else "has a split val without all that a validation needs"
+    what = "the training pictures themselves" if split.name == "train" else f"the split {split.name}"
+    say(f"{data.name} {why}: validating on {what}")
+
+
+def rows_to_show(split: Split, wanted: int = SHEET_ROWS) -> list[int]:
+    """Pictures for a sheet, always the same: of as many scenes as there are, evenly chosen; frames of one far apart."""
+    sequences = list(split.sequences().values())
+    inside = {index for sequence in sequences for index in sequence}
+    scenes = sorted([*sequences, *(range(i, i + 1) for i in range(len(split)) if i not in inside)], key=lambda s: s[0])
+    scenes = [scenes[i] for i in _evenly(len(scenes), wanted)]
+    most = [1 + (len(scene) - 1) // FRAMES_APART for scene in scenes]
+    counts = [1] * len(scenes)
+    while sum(counts) < wanted and counts != most:
+        fewest = min((i for i in range(len(scenes)) if counts[i] < most[i]), key=lambda i: counts[i])
+        counts[fewest] += 1
+    return [scene[i] for scene, count in zip(scenes, counts, strict=True) for i in _evenly(len(scene), count)]
 
 
 def _evenly(count: int, wanted: int) -> list[int]:
     wanted = min(count, wanted)
     return [int((i + 0.5) * count / wanted) for i in range(wanted)]
-
-
-def _resume(engine: Engine, settings: Settings, path: Path, data: PreparedSet, ranks: Ranks) -> tuple[int, Window]:
-    folder, problems = newest_whole(path)
-    if folder is None:
-        if ranks.first:
-            say(f"no checkpoint in {path} yet: starting at step 0")
-        if settings.init is not None:
-            _start_from(engine, Path(settings.init))
-        return 0, Window()
-    state = checkpoint.read_state(folder)
-    lacking = [key for key in ("step", "data", "threads", "ranks", "settings", "window") if key not in state]
-    if lacking:
-        raise DamagedError(f"its record has no {', '.join(lacking)}, which a resume needs", where=folder)
-    if ranks.first:
-        for problem in problems.values():
-            say(f"warning: passed over: {problem}")
-        say(f"resuming {path} at step {state['step']}")
-    if state["data"]["checksum"] != data.checksum:
-        raise DamagedError(
-            f"the data are not those of the run (then {state['data']['name']})",
-            where=data.path,
-            hint="Resume with the same prepared set, or start a new run with --init",
-        )
-    if ranks.first:
-        for what, now in (("threads", torch.get_num_threads()), ("ranks", ranks.size)):
-            if state[what] != now:
-                say(f"warning: {what}: {state[what]} then, {now} now: the result will not repeat bit for bit")
-        before = state["settings"]["train"]["batch"]
-        if before != settings.train.batch:
-            say(f"warning: batch: {before} then, {settings.train.batch} now: pictures will not come in the same order")
-    parts = {name: checkpoint.read_part(folder, state, name) for name in state["files"]}
-    for name in engine.tensors():
-        if name not in parts:
-            raise DamagedError(f"it has no {name}, which a resume needs", where=folder)
-    engine.load(parts, folder)
-    ranks.wait()  # all have read
-    if ranks.first:
-        for damaged in problems:
-            checkpoint.set_aside(damaged)
-    return int(state["step"]), Window.from_dict(state["window"], engine.device)

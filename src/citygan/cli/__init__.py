@@ -153,7 +153,7 @@ def _usage_text(problem: Exception) -> str:
     flag, rule = found[1], found[2].partition(",")[0]
     rule = {"valid integer": "a whole number", "valid number": "a number"}.get(rule, rule)
     rule = rule.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
-    details = getattr(problem.__cause__, "errors", list)()
+    details: list[dict[str, object]] = getattr(problem.__cause__, "errors", list)()
     got = f", got '{details[0]['input']}'" if details and "input" in details[0] else ""
     return f"{flag}: expected {rule}{got}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,6 +42,9 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only print all settings and where each comes from.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout, at the end, instead of the run's folder.")
+    ] = False,
 ) -> None:
     """Train a model; prints the run's folder.
 
@@ -65,7 +69,7 @@ def train(
     if seed is not None:
         flags["seed"] = seed
     layers = [Layer("--set", from_flag(text)) for text in assign or []] + [Layer("flag", flags)]
-    _train(model, data, config, layers, name, resume, init, quick, device, dry_run)
+    _train(model, data, config, layers, name, resume, init, quick, device, dry_run, as_json)
 
 
 def _train(
@@ -79,15 +83,15 @@ def _train(
     quick: bool | None,
     device: str,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     from citygan.config import Layer, resolve
     from citygan.files import lock
     from citygan.presets import preset
-    from citygan.progress import print_path, say
     from citygan.yamlfile import read_yaml
 
     if resume is not None:
-        _resume(resume, data, flags, device, dry_run)
+        _resume(resume, data, flags, device, dry_run, as_json)
         return
     file = Layer("", {})
     if config is not None:
@@ -112,7 +116,7 @@ def _train(
         data=None if prepared is None else _data_name(prepared),
     )
     if dry_run:
-        _print(settings, origins)
+        _print(settings, origins, as_json)
         return
 
     from citygan.building import about, build, check_device, start_from
@@ -131,19 +135,15 @@ def _train(
         path = ranks.tell(new_run(settings, name, about(settings, prepared, place, ranks)) if ranks.first else None)
         if ranks.first:
             _say_start(settings, prepared, place)
-            print_path(path)
         from contextlib import nullcontext
 
         with lock(path) if ranks.first else nullcontext():
-            _run(settings, prepared, path, place, ranks, resume=False, init=start)
-        if ranks.first:
-            say(f"report: {path / 'report.html'}")
-            say("next: citygan translate labels/ out/" if is_demo else f"next: citygan evaluate --run {path.name}")
+            _run(settings, prepared, path, place, ranks, as_json, built=built)
     finally:
         leave()
 
 
-def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_run: bool) -> None:
+def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_run: bool, as_json: bool) -> None:
     from contextlib import nullcontext
 
     from citygan.building import check_device
@@ -151,7 +151,6 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     from citygan.data.store import resolve_set
     from citygan.devices import pick_device
     from citygan.files import lock
-    from citygan.progress import print_path, say
     from citygan.runs import resolve_run
     from citygan.train.distributed import join, leave
     from citygan.yamlfile import read_yaml
@@ -160,7 +159,7 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     file = path / "config.yaml"
     settings, origins = resolve([Layer(str(file), *read_yaml(file)), *flags])
     if dry_run:
-        _print(settings, origins)
+        _print(settings, origins, as_json)
         return
     prepared = resolve_set(data or settings.data)
     place = pick_device(device, _local_rank())
@@ -168,33 +167,53 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     ranks = join(place)
     try:
         with lock(path) if ranks.first else nullcontext():
-            if ranks.first:
-                print_path(path)
-            _run(settings, prepared, path, place, ranks, resume=True, init=None)
-        if ranks.first:
-            say(f"report: {path / 'report.html'}")
-            say(f"next: citygan evaluate --run {path.name}")
+            _run(settings, prepared, path, place, ranks, as_json, resume=True)
     finally:
         leave()
 
 
 def _run(
-    settings: Settings, prepared: PreparedSet, path: Path, place: Any, ranks: Any, *, resume: bool, init: Path | None
+    settings: Settings, prepared: PreparedSet, path: Path, place: Any, ranks: Any, as_json: bool, **how: Any
 ) -> None:
-    import shlex
-
+    """Trains, and tells what came of it: the run's folder at the start, or one JSON object at the end."""
     from citygan.errors import Interrupted
-    from citygan.files import runs_home
-    from citygan.progress import say
+    from citygan.progress import print_path, say
+    from citygan.runs import summary
     from citygan.training import run_training
 
+    how["ready"] = None if as_json else lambda: print_path(path)
     try:
-        run_training(settings, prepared, path, place, ranks, resume=resume, init=init)
+        run_training(settings, prepared, path, place, ranks, **how)
     except Interrupted:
         if ranks.first:
-            name = path.name if path.parent.absolute() == runs_home().absolute() else str(path)
-            say(f"go on with: citygan train --resume {shlex.quote(name)}")
+            if as_json:
+                print(json.dumps(summary(path)))
+            say(f"go on with: citygan train --resume {_run_name(path)}")
         raise
+    if ranks.first:
+        if as_json:
+            print(json.dumps(summary(path)))
+        say(f"report: {path / 'report.html'}")
+        say(f"next: {_next_command(settings, prepared, path)}")
+
+
+def _run_name(path: Path) -> str:
+    """How to name a run on a command line."""
+    import shlex
+
+    from citygan.files import runs_home
+
+    return shlex.quote(path.name if path.parent.absolute() == runs_home().absolute() else str(path))
+
+
+def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
+    from citygan.runs import summary
+
+    of_labels = settings.input.array != "source"
+    if prepared.manifest.get("source") == "demo" and of_labels and os.path.isdir("labels"):
+        return "citygan translate labels/ out/"
+    split = summary(path)["validation"]["split"]
+    return f"citygan evaluate --run {_run_name(path)}" + ("" if split == "val" else f" --split {split}")
 
 
 def _last_word(layers: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> dict[str, Any]:
@@ -263,9 +282,12 @@ def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
         say("batch above 1: translation will use running statistics (--set inference=paper for each picture's own)")
 
 
-def _print(settings: Settings, origins: dict[str, str]) -> None:
+def _print(settings: Settings, origins: dict[str, str], as_json: bool) -> None:
     from citygan.errors import printable
 
+    if as_json:
+        print(json.dumps({"settings": settings.to_dict(), "origins": origins}))
+        return
     flat: dict[str, Any] = {}
     for key, value in settings.to_dict().items():
         if isinstance(value, dict):
