@@ -226,7 +226,7 @@ def _spoil(folders: Path, how: str) -> None:
         ("others", r"no name in common: .* x in"),
         ("empty", r"no pictures in it, .*fake"),
         ("absent", r"no such folder, .*fake"),
-        ("no label", r"no label map for a, .*labels"),
+        ("no label", r"labels has no label map for a$"),
         ("label size", r"label map is 32x30, the photo 32x32, .*labels/a.png"),
         ("label ids", r"77 .*labels/a.png"),
     ],

@@ -235,6 +235,40 @@ def test_places_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--splits", "train=0.5,val=0.5"), "the source is divided already (train, val), --splits. Leave it out"),
+        (("--direction", "BtoA"), "only pairs of pictures have a direction, --direction. Leave it out"),
+        (("--limit", "0"), "expected 1 or more, got 0, --limit"),
+        (("--size", "0"), "expected sides from 1 to 16384, got 0x0, --size"),
+    ],
+)
+def test_errors_read_as_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    assert run(["prepare", str(trees.cityscapes(tmp_path / "city")), *arguments]) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
+
+
+def test_an_empty_folder_is_told_what_was_looked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run(["prepare", str(tmp_path / "empty")]) == 3
+    looked = "Looked for .png, .jpg, .jpeg, .webp, .bmp in it and below; citygan prepare demo makes a city to try"
+    assert capsys.readouterr().err == f"error: 0 pictures under {tmp_path}/empty. {looked}\n"
+
+
+def test_one_is_counted_as_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.cityscapes(tmp_path / "city", train=2, val=1)
+    _cut(root / PHOTO)
+    assert run(["prepare", str(root), "--size", "16"]) == 3
+    err = capsys.readouterr().err
+    assert "  val: 1 picture (" in err and f"nothing was kept: 1 bad file under {root}. All are" in err
+    assert run(["prepare", str(root), "--size", "16", "--skip-bad"]) == 0
+    err = capsys.readouterr().err
+    assert "train: 1 picture, " in err and "\n1 bad file left out" in err and "1 picture of other splits is in" in err
+
+
+@pytest.mark.parametrize(
     ("flag", "value", "nearest"),
     [
         ("--classes", "camvid1", "camvid11"),

@@ -130,7 +130,7 @@ def edit_items(old: str, new: str) -> Callable[[Path], None]:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "shorter": (lambda p: os.truncate(p / "train/photo.npy", 200), "200 bytes, the manifest says 344"),
+    "shorter": (lambda p: os.truncate(p / "train/photo.npy", 200), "200 bytes where the manifest says 344"),
     "longer": (lambda p: os.truncate(p / "train/photo.npy", 400), "400 bytes"),
     "no array": (lambda p: (p / "train/photo.npy").unlink(), "cannot be read"),
     "zero manifest": (lambda p: (p / "dataset.yaml").write_text(""), "no keys"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from citygan.data.layouts import label_files
 from citygan.data.layouts.sorting import sort_file, without_ending
-from citygan.data.layouts.tree import scan
+from citygan.data.layouts.tree import SOUGHT, scan
 from citygan.errors import DataError
 
 NAMED = 5  # names told in one message
@@ -38,7 +38,7 @@ def pair_folders(fake: Path, real: Path, labels: Path | None = None) -> list[tup
             maps = {name: by_bare[key] for name, key in zip(reals, _bare(reals), strict=True) if key in by_bare}
         without = [name for name in reals if name not in maps]
         if without:
-            raise DataError(f"no label map for {_some(without)}", where=labels)
+            raise DataError(f"{labels} has no label map for {_some(without)}")
     return [(name, fakes[name], reals[name], maps.get(name)) for name in sorted(fakes)]
 
 
@@ -56,7 +56,7 @@ def pictures_in(folder: Path) -> Pictures:
             raise DataError(f"two pictures of one name: {found[name].name} and {Path(file).name}", where=folder)
         found[name] = tree.path(file)
     if not found:
-        raise DataError("no pictures in it", where=folder)
+        raise DataError("no pictures in it", where=folder, hint=SOUGHT)
     return found
 
 
@@ -84,15 +84,13 @@ def _check_same(fakes: Pictures, reals: Pictures, fake: Path, real: Path) -> Non
         return
     hint = "The folders must hold the same names; a part is not scored"
     if len(missing) == len(reals):
-        raise DataError(
-            f"no name in common: {_some(extra[:1])} there, {_some(missing[:1])} in {real}", where=fake, hint=hint
-        )
+        raise DataError(f"no name in common: {_some(extra[:1])} in {fake}, {_some(missing[:1])} in {real}", hint=hint)
     parts = []
     if missing:
         parts.append(f"{_some(missing)} only in {real}")
     if extra:
         parts.append(f"{_some(extra)} only in {fake}")
-    raise DataError(f"pictures without a partner: {', '.join(parts)}", hint=hint)
+    raise DataError(f"pictures without a partner: {'; '.join(parts)}", hint=hint)
 
 
 def _some(names: list[str]) -> str:

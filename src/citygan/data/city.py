@@ -118,9 +118,9 @@ def plan_demo(
         UsageError: A size or a number that cannot be.
     """
     if limit is not None and limit < 1:
-        raise UsageError(f"at least 1 scene is needed, got {limit}", where="--limit")
+        raise UsageError(f"expected at least 1 scene, got {limit}", where="--limit")
     if seed < 0:
-        raise UsageError(f"must be 0 or more, got {seed}", where="--seed")
+        raise UsageError(f"expected 0 or more, got {seed}", where="--seed")
     return DemoPlan(out or files.data_home() / "demo", size, limit, seed, labels)
 
 

@@ -47,12 +47,12 @@ class Options:
                 raise UsageError(expected, where=flag, hint=did_you_mean(value, choices).strip() or None)
         for flag, number in (("--limit", self.limit), ("--workers", self.workers), ("--max-pixels", self.max_pixels)):
             if number is not None and number < 1:
-                raise UsageError(f"must be 1 or more, got {number}", where=flag)
+                raise UsageError(f"expected 1 or more, got {number}", where=flag)
         if self.seed < 0:
-            raise UsageError(f"must be 0 or more, got {self.seed}", where="--seed")
+            raise UsageError(f"expected 0 or more, got {self.seed}", where="--seed")
         if not all(1 <= side <= LARGEST_SIDE for side in self.size):
             raise UsageError(
-                f"sides must be from 1 to {LARGEST_SIDE}, got {self.size[0]}x{self.size[1]}", where="--size"
+                f"expected sides from 1 to {LARGEST_SIDE}, got {self.size[0]}x{self.size[1]}", where="--size"
             )
 
     @property

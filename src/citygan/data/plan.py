@@ -16,7 +16,7 @@ from citygan.data.layouts import Entry, Fault, Found, read_layout
 from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, parse_splits
 from citygan.data.options import Options
 from citygan.data.workers import default_workers, in_order
-from citygan.errors import DataError, UsageError, printable
+from citygan.errors import DataError, UsageError, counted, printable
 from citygan.pictures import header
 from citygan.pictures.headers import Header
 
@@ -155,25 +155,23 @@ class Plan:
             jobs = [job for job in self.jobs if job.split == split]
             sizes = Counter(job.original_size for job in jobs)
             (width, height), _ = sizes.most_common(1)[0]
-            more = f" and {len(sizes) - 1} other sizes" if len(sizes) > 1 else ""
+            more = f" and {counted(len(sizes) - 1, 'other size')}" if len(sizes) > 1 else ""
             sequences = len({job.entry.sequence for job in jobs} - {None})
-            videos = f", {sequences} sequence{'s'[: sequences > 1]}" if sequences else ""
-            lines.append(
-                f"  {split}: {count} pictures ({', '.join(self.arrays(split))}) of {width}x{height}{more}{videos}"
-            )
+            videos = f", {counted(sequences, 'sequence')}" if sequences else ""
+            kinds = ", ".join(self.arrays(split))
+            lines.append(f"  {split}: {counted(count, 'picture')} ({kinds}) of {width}x{height}{more}{videos}")
         width, height = self.options.size
         lines.append(f"  to {self.out}, {width}x{height} ({self.options.fit})")
         changed = [c for job in self.jobs if (c := self.options.fitting.aspect_change(job.original_size)) > 0.05]
         if changed:
-            lines.append(
-                f"  the aspect of {len(changed)} changes by up to {max(changed):.0%}: --fit crop or pad keeps it"
-            )
+            aspects = f"the aspect of {counted(len(changed), 'picture')} changes by up to {max(changed):.0%}"
+            lines.append(f"  {aspects}: --fit crop or pad keeps it")
         if self.conversions:
             lines.append("  to 8-bit RGB: " + "; ".join(f"{count} {what}" for what, count in self.conversions.items()))
         lines += [f"  note: {note}" for note in self.notes]
         lines.append(f"  {_size(self.needed_bytes)} needed, {_size(self.free_bytes)} free")
         if self.faults:
-            lines.append(f"  {len(self.faults)} faults so far")
+            lines.append(f"  {counted(len(self.faults), 'fault')} so far")
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -224,7 +222,7 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
     jobs, faults = _probe(root, divided, options)
     kinds = {kind for job in jobs for kind in job.entry.files}
     if options.classes is not None and not kinds & {"label", "pair"}:
-        raise UsageError("there are no labels that it could be the class table of", where="--classes")
+        raise UsageError("there are no label maps to read by a class table", where="--classes", hint="Leave it out")
     plan = Plan(source, root, out, options, found.layout, table, jobs, found.faults + faults, found.notes, painted)
     if "instance" in kinds and "label" not in kinds:
         plan.notes.append("instance maps without label maps")
@@ -239,7 +237,7 @@ def _apply_direction(found: Found, options: Options, table: ClassTable | None) -
         return table is not None
     if "source" not in found.kinds or "label" in found.kinds:
         if options.direction != "AtoB":
-            raise UsageError("only pairs of pictures have a direction", where="--direction")
+            raise UsageError("only pairs of pictures have a direction", where="--direction", hint="Leave it out")
         return False
     for split, entries in found.splits.items():
         for place, entry in enumerate(entries):
@@ -253,9 +251,7 @@ def _apply_direction(found: Found, options: Options, table: ClassTable | None) -
 def _divided(found: Found, options: Options) -> dict[str, list[Entry]]:
     splits = dict(found.splits)
     if "val" in splits and options.splits is not None:
-        raise UsageError(
-            f"the source has the splits {', '.join(splits)} already", where="--splits", hint="Leave the flag out"
-        )
+        raise UsageError(f"the source is divided already ({', '.join(splits)})", where="--splits", hint="Leave it out")
     if "" in splits or ("train" in splits and options.splits is not None):
         entries = splits.pop("" if "" in splits else "train")
         if options.splits is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from citygan.data.reading import read_job
 from citygan.data.store import MANIFEST, Item, PreparedSet
 from citygan.data.workers import default_workers, in_order, opencv_in_one_thread
 from citygan.data.writer import SetWriter, SplitWriter, clean, discard_partial
-from citygan.errors import CityganError, DataError, Interrupted, UsageError, printable
+from citygan.errors import CityganError, DataError, Interrupted, UsageError, counted, printable
 from citygan.progress import Progress, say
 
 __all__ = ["Options", "Report", "parse_size", "prepare", "prepare_demo", "run_demo"]
@@ -71,7 +72,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         ("--skip-bad", options.skip_bad),
     ):
         if given:
-            raise UsageError("the demo city has nothing to choose there", where=flag)
+            raise UsageError("the demo city has nothing to choose there", where=flag, hint="Leave it out")
     plan = plan_demo(out=options.out, size=options.size, limit=options.limit, seed=options.seed, labels=Path("labels"))
     record = {
         "source": "demo",
@@ -130,7 +131,7 @@ def prepare(
     if not Path(source).is_dir():
         scan(Path(source))  # tells what is wrong
     if (Path(source) / MANIFEST).exists():
-        raise UsageError("is a prepared set already", where=source, hint=f"citygan train --data {source}")
+        raise UsageError("is a prepared set already", where=source, hint=f"citygan train --data {shlex.quote(source)}")
     out = options.out or files.data_home() / (Path(source).absolute().resolve().name or "root")
     _check_places(Path(source), out)
     _check_free(out, options)
@@ -227,13 +228,14 @@ def _finish(plan: Plan, writer: SetWriter, faults: list[Fault], tell_faults: Cal
     writer.finish(manifest, replace=plan.options.force, default=True)
     _faults_file(plan.out).unlink(missing_ok=True)
     for split, record in census.items():
-        say(f"{split}: {record['items']} pictures{_census_in_words(plan, record)}")
+        say(f"{split}: {counted(record['items'], 'picture')}{_census_in_words(plan, record)}")
     if repeated:
-        a, b = repeated[0]
-        say(f"warning: {len(repeated)} pictures of other splits are in train too, such as {b} ({a})")
+        (a, b), was = repeated[0], "is" if len(repeated) == 1 else "are"
+        say(f"warning: {counted(len(repeated), 'picture')} of other splits {was} in train too, such as {b} ({a})")
     if faults:
         _tell(faults, tell_faults)
-        say(f"{len(faults)} bad files left out; they are listed in {plan.out}/dataset.yaml")
+        bad = counted(len({fault.file for fault in faults}), "bad file")
+        say(f"{bad} left out, listed in {plan.out}/dataset.yaml")
     done = PreparedSet.open(plan.out)
     result = {
         "checksum": done.checksum,
@@ -252,7 +254,7 @@ def _failed(plan: Plan, faults: list[Fault], tell_faults: Callable[[str], None])
     files.write_json(file, {"source": printable(plan.source), "faults": listed})
     bad = len({fault.file for fault in faults})
     hint = f"All are listed in {file}" + ("; --skip-bad leaves them out" if plan.jobs else "")
-    problem = DataError(f"{bad} bad file{'s'[: bad != 1]}, nothing was kept", where=plan.source, hint=hint)
+    problem = DataError(f"nothing was kept: {counted(bad, 'bad file')} under {plan.source}", hint=hint)
     return Report([], plan.to_json() | {"faults": listed}, plan.lines(), problem)
 
 

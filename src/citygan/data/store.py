@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ import numpy.typing as npt
 
 from citygan import files
 from citygan.data.labels import ClassTable
-from citygan.errors import CityganError, DamagedError, UsageError, did_you_mean, printable
+from citygan.errors import CityganError, DamagedError, UsageError, counted, did_you_mean, printable
 from citygan.yamlfile import parse_yaml
 
 VERSION = 1
@@ -294,7 +295,7 @@ def _open_array(folder: Path, kind: str, entry: Any, count: int, size: tuple[int
         with open(file, "rb") as opened:
             actual = os.fstat(opened.fileno()).st_size
             if actual != expected:
-                raise DamagedError(f"{actual} bytes, the manifest says {expected}", where=file, hint=hint)
+                raise DamagedError(f"{actual} bytes where the manifest says {expected}", where=file, hint=hint)
             if opened.read(HEADER_BYTES) != header:
                 raise DamagedError("its header is not the manifest's", where=file, hint=hint)
             return np.memmap(opened, np.dtype(dtype), "r", HEADER_BYTES, tuple(shape))
@@ -312,7 +313,7 @@ def _open_items(file: Path, count: int, digest: object) -> list[Item]:
         except (ValueError, RecursionError) as problem:
             raise DamagedError(f"no item ({problem})", where=f"{file}:{number}", hint=hint) from problem
     if len(items) != count:
-        raise DamagedError(f"{len(items)} items, the manifest says {count}", where=file, hint=hint)
+        raise DamagedError(f"{counted(len(items), 'item')} where the manifest says {count}", where=file, hint=hint)
     if hashlib.sha256(data).hexdigest() != digest:
         raise DamagedError("other bytes than were written (sha256 differs)", where=file, hint=hint)
     return items
@@ -354,8 +355,10 @@ def _not_a_set(path: Path) -> CityganError:
     if not path.exists():
         return UsageError("no such prepared set", where=path, hint=_what_exists(path.name))
     if any(path.glob("*/*.npy")):
-        return DamagedError(f"has no {MANIFEST}", where=path, hint="Prepare the set again")
-    return UsageError("not a prepared set", where=path, hint=f"Prepare it first: citygan prepare {path}")
+        return DamagedError(f"no {MANIFEST} in it", where=path, hint="Prepare the set again")
+    return UsageError(
+        "not a prepared set", where=path, hint=f"Prepare it first: citygan prepare {shlex.quote(str(path))}"
+    )
 
 
 def _what_exists(name: str = "") -> str:

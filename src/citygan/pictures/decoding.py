@@ -81,7 +81,9 @@ def photo_of(picture: Picture, where: PathLike, *, alpha: Alpha = "refuse") -> U
     if samples.ndim == 3 and samples.shape[2] in (2, 4):
         if alpha == "refuse" and int(samples[..., -1].min()) < 255:
             raise DataError(
-                "transparent", where=os.fspath(where), hint="--alpha drop takes the colours under the transparency"
+                "a transparent picture",
+                where=os.fspath(where),
+                hint="Save it without transparency; prepare --alpha drop takes the colours under it",
             )
         samples = samples[..., :-1]
     if samples.ndim == 2:

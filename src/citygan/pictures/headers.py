@@ -83,7 +83,8 @@ def open_header(file: BinaryIO, where: PathLike, max_pixels: int) -> tuple[Heade
     elif magic[:2] == b"BM":
         kind, plugin = "BMP", BmpImagePlugin.BmpImageFile
     else:
-        raise DataError(_what_is_it(magic, file), where=os.fspath(where))
+        what, hint = _what_is_it(magic, file)
+        raise DataError(what, where=os.fspath(where), hint=hint)
     try:
         # The plugin itself, not Image.open: no process-wide pixel limit, no other format tried.
         image = plugin(file)
@@ -116,9 +117,9 @@ def _check_size(size: tuple[int, int], where: PathLike, max_pixels: int) -> None
         raise DataError(f"the header says {width}x{height} pixels", where=os.fspath(where))
     if width * height > max_pixels:
         raise DataError(
-            f"{width}x{height} are {width * height / 1e6:.0f} million pixels, the limit is {max_pixels / 1e6:g}",
+            f"{width}x{height} are {width * height / 1e6:.0f} million pixels (the limit is {max_pixels / 1e6:g})",
             where=os.fspath(where),
-            hint="--max-pixels raises it",
+            hint="--max-pixels of prepare and translate raises it",
         )
     if max(width, height) > MAX_SIDE:
         raise DataError(f"{width}x{height}: no side may be longer than {MAX_SIDE}", where=os.fspath(where))
@@ -159,13 +160,14 @@ def _orientation(exif: object) -> int:
     return value if type(value) is int and 1 <= value <= 8 else 1
 
 
-def _what_is_it(magic: bytes, file: BinaryIO) -> str:
+def _what_is_it(magic: bytes, file: BinaryIO) -> tuple[str, str | None]:
+    """What a file is that is no picture of the kinds read, and a hint."""
     if not magic:
-        return "zero bytes"
+        return "zero bytes", None
     if magic[:4] == b"GIF8":
-        return f"{_gif_frames(file)}, {_WANTED}"
+        return _gif_frames(file), _WANTED
     if magic.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the picture: fetch it with git lfs pull"
+        return "a Git LFS pointer, not the picture", "git lfs pull fetches it"
     known = {
         b"II*\x00": "a TIFF",
         b"MM\x00*": "a TIFF",
@@ -175,17 +177,17 @@ def _what_is_it(magic: bytes, file: BinaryIO) -> str:
     }
     for prefix, name in known.items():
         if magic.startswith(prefix):
-            return f"{name}: {_WANTED}"
+            return name, _WANTED
     if magic[4:8] == b"ftyp":
-        return f"a video, HEIC or AVIF: {_WANTED}"
+        return "a video, HEIC or AVIF", _WANTED
     text = magic.lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg")):
-        return "a web page or XML, not a picture"
+        return "a web page or XML, not a picture", None
     if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in magic):
-        return "text, not a picture"
+        return "text, not a picture", None
     if not magic.strip(b"\0"):
-        return "nothing but zeros, not a picture"
-    return f"not a picture that is known: {_WANTED}"
+        return "nothing but zeros, not a picture", None
+    return "not a picture that is known", _WANTED
 
 
 def _gif_frames(file: BinaryIO) -> str:

@@ -29,7 +29,7 @@ def index_of(picture: Picture, where: PathLike) -> npt.NDArray[np.uint8] | npt.N
     if samples.ndim == 3:
         grey = _equal_channels(samples)
         if grey is None:
-            raise DataError("a map of ids is needed, this one is in colours", where=os.fspath(where))
+            raise DataError("in colours where a map of ids is needed", where=os.fspath(where))
         samples = grey
     return np.ascontiguousarray(samples)
 

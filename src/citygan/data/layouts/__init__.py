@@ -16,10 +16,9 @@ from citygan.data.layouts.nearby import (
 )
 from citygan.data.layouts.readers import one_kind_of_labels
 from citygan.data.layouts.sorting import Sorted, sort_file
-from citygan.data.layouts.tree import Tree, scan
+from citygan.data.layouts.tree import SOUGHT, Tree, scan
 from citygan.data.layouts.types import Entry, Fault, Found
 from citygan.errors import DataError, UsageError, counted, did_you_mean
-from citygan.pictures import SUFFIXES
 
 __all__ = [
     "LAYOUTS",
@@ -125,7 +124,7 @@ def _no_pictures(tree: Tree) -> DataError:
     others = ", ".join(f"{count} {suffix}" for suffix, count in tree.others.most_common(4))
     return DataError(
         f"0 pictures under {tree.root}" + (f" (there are {others})" if others else ""),
-        hint=f"Looked for {', '.join(SUFFIXES)} in it and below; citygan prepare demo makes a city to try",
+        hint=f"{SOUGHT}; citygan prepare demo makes a city to try",
     )
 
 

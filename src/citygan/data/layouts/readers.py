@@ -13,6 +13,7 @@ from citygan.data.layouts.sequences import by_folder, by_number
 from citygan.data.layouts.sorting import Sorted, match, name_entries
 from citygan.data.layouts.tree import Tree
 from citygan.data.layouts.types import Found
+from citygan.errors import counted
 
 NAMES = {"photo": "photo", "label": "label", "instance": "instance map", "source": "source picture"}
 
@@ -108,7 +109,9 @@ def _assemble(layout: str, files: list[Sorted], kinds: tuple[str, ...]) -> Found
     found = Found(layout, {})
     if "" in by_split and len(by_split) > 1:
         loose = by_split.pop("")
-        found.notes.append(f"{len(loose)} pictures outside of the splits are passed over, such as {loose[0].file}")
+        found.notes.append(
+            f"passed over outside of the splits: {counted(len(loose), 'picture')}, such as {loose[0].file}"
+        )
     for split in sorted(by_split, key=_split_order):
         entries, faults = match(by_split[split], {kind: NAMES[kind] for kind in kinds})
         found.faults += faults
@@ -199,7 +202,9 @@ def read_pairs(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
         by_split[item.split or ""].append(item)
     if "" in by_split and len(by_split) > 1:
         loose = by_split.pop("")
-        found.notes.append(f"{len(loose)} pictures outside of the splits are passed over, such as {loose[0].file}")
+        found.notes.append(
+            f"passed over outside of the splits: {counted(len(loose), 'picture')}, such as {loose[0].file}"
+        )
     for split in sorted(by_split, key=_split_order):
         entries, faults = name_entries([(item.key, {"pair": item.file}) for item in by_split[split]])
         found.faults += faults

@@ -83,9 +83,7 @@ def parse_splits(text: str) -> dict[str, float]:
         except ValueError:
             value = -1.0
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in shares or not 0 < value <= 1:
-            raise UsageError(
-                f"expected NAME=SHARE,…, got '{text}'", where="--splits", hint=f"For example {DEFAULT_SPLITS}"
-            )
+            raise UsageError(f"expected shares such as {DEFAULT_SPLITS}, got '{text}'", where="--splits")
         shares[name] = value
     if abs(sum(shares.values()) - 1) > 1e-6:
         raise UsageError(f"the shares add up to {sum(shares.values()):g}, not to 1", where="--splits")

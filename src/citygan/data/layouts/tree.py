@@ -12,6 +12,7 @@ from pathlib import Path
 from citygan.errors import DataError
 from citygan.pictures import SUFFIXES
 
+SOUGHT = f"Looked for {', '.join(SUFFIXES)} in it and below"
 IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
@@ -49,8 +50,9 @@ def scan(root: Path) -> Tree:
         DataError: No such folder.
     """
     if not root.is_dir():
-        what = "a file, not a folder" if root.exists() else "no such folder"
-        raise DataError(what, where=root)
+        if root.exists():
+            raise DataError("a file where a folder is needed", where=root)
+        raise DataError("no such folder", where=root)
     pictures: list[str] = []
     others: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
