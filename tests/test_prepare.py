@@ -20,12 +20,14 @@ import citygan
 from citygan import files
 from citygan.cli import run
 from citygan.data import prepare as prepare_module
+from citygan.data import prospects
 from citygan.data.fitting import Fit, nearest
 from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES
 from citygan.data.options import Options, parse_size
 from citygan.data.prepare import prepare, prepare_demo
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.errors import Interrupted, MachineError, UsageError
+from citygan.models.unet import unet_depth
 from citygan.pictures import encode_png, read_label, read_photo
 from tests import trees
 from tests.trees import SHARED, tree_hashes
@@ -317,6 +319,68 @@ def test_the_same_picture_in_two_splits_is_counted(tmp_path: Path, capsys: pytes
     assert run(["prepare", str(root), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["repeated"] == 2 and "2 pictures of other splits are in train too" in err
+
+
+# what to do with it
+
+
+def _next_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, str]:
+    """What a prepare told, and the command that it named in the end."""
+    assert run(["prepare", *arguments]) == 0
+    *told, last = capsys.readouterr().err.splitlines()
+    assert last.startswith("next: ")
+    return "\n".join(told), last.removeprefix("next: ")
+
+
+@pytest.mark.parametrize("size", [(480, 360), (256, 256), (250, 130), (16, 16), (512, 256), (8, 8), (100, 9)])
+def test_sizes_that_training_refuses_are_known_before(size: tuple[int, int]) -> None:
+    nearest = prospects.trainable_size(size)
+    assert (nearest == size) == (unet_depth(*size) >= 4)
+    assert unet_depth(*nearest) >= 4 and all(abs(a - b) <= 8 for a, b in zip(nearest, size, strict=True))
+
+
+def test_a_size_that_training_refuses_is_said_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = trees.cityscapes(tmp_path / "city")
+    told, command = _next_of(capsys, str(root), "--size", "48x36")
+    assert "note: 48x36 is no size to train at" in told and "(--size 48x32 is near)" in told
+    assert command == "the same with --size 48x32 --force, to train on it"
+    assert _next_of(capsys, str(root), "--size", "48x32", "--force")[1] == "citygan train"
+    assert "no size" not in _next_of(capsys, str(trees.cityscapes(tmp_path / "x", photos=False)), "--size", "9")[0]
+    told, command = _next_of(capsys, "demo", "--limit", "1", "--size", "40")
+    assert "note: 40x40 is no size" in told and command.startswith("the same with --size 32x32 --force")
+
+
+def test_the_next_command_works_on_the_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.cityscapes(tmp_path / "my city")
+    size = ("--size", "16")
+    _, command = _next_of(capsys, str(root), *size, "--out", str(tmp_path / "a b"))
+    assert command == f"citygan train --data '{tmp_path}/a b'"
+    told, command = _next_of(capsys, str(root / "gtFine"), "--format", "cityscapes", *size)
+    assert "no model is trained yet" in told and command == "citygan translate data/gtFine out/ --split train"
+    files.write_last(Path("runs"), "some")
+    Path("runs/some").mkdir()
+    told, _ = _next_of(capsys, str(root / "gtFine"), "--format", "cityscapes", *size, "--force")
+    assert "no model is trained yet" not in told
+    told, command = _next_of(capsys, str(root / "leftImg8bit"), "--format", "cityscapes", *size)
+    assert "note: photos alone" in told and command.startswith("citygan prepare FOLDER, one with label maps")
+    pairs = trees.folders(tmp_path / "pairs", labels="test/labels", photos="test/photos")
+    told, command = _next_of(capsys, str(pairs), *size)
+    assert "no split train with photos" in told and command == "citygan evaluate --data pairs --split test"
+
+
+def test_a_set_without_validation_is_told_how_it_is_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told, command = _next_of(capsys, str(trees.folders(tmp_path / "few")), "--size", "16")
+    assert "no split val: citygan evaluate needs --split train; --splits train=0.9,val=0.1 takes one" in told
+    assert command == "citygan train"
+    assert "no split val" not in _next_of(capsys, str(trees.folders(tmp_path / "many", 20)), "--size", "16")[0]
+    root = trees.cityscapes(tmp_path / "city")
+    shutil.rmtree(root / "leftImg8bit/val")
+    shutil.rmtree(root / "gtFine/val")
+    assert "no split val: citygan evaluate needs --split train" in _next_of(capsys, str(root), "--size", "16")[0]
 
 
 # faults

@@ -84,7 +84,5 @@ def prepare(
         raise report.problem
     if dry_run:
         say("next: the same without --dry-run")
-    elif demo:
-        say("next: citygan train")
     else:
         say(f"next: {report.next_command}")

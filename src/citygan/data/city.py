@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from citygan import files
+from citygan.data import prospects
 from citygan.data.demo import Frame, render
 from citygan.data.labels import CITYSCAPES
 from citygan.data.store import Array, Item, PreparedSet, partial_folder
@@ -97,9 +98,11 @@ class DemoPlan:
         """The plan in words."""
         counts = ", ".join(f"{count} {split}" for split, count in self.counts.items())
         width, height = self.size
+        notes = prospects.notes(dict.fromkeys(self.counts, ("photo", "label")), self.size)
         return [
             f"the demo city, {width}x{height}: {counts} pictures",
             f"  to {self.out} and {self.graphics}, {self.needed_bytes / 1e6:.0f} MB",
+            *(f"  note: {note}" for note in notes),
         ]
 
     @property

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from citygan.data import prospects
 from citygan.data.labels import ClassTable, table_named
 from citygan.data.layouts import Entry, Fault, Found, read_layout
 from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, parse_splits
@@ -226,6 +227,7 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
     plan = Plan(source, root, out, options, found.layout, table, jobs, found.faults + faults, found.notes, painted)
     if "instance" in kinds and "label" not in kinds:
         plan.notes.append("instance maps without label maps")
+    plan.notes += prospects.notes({split: plan.arrays(split) for split in plan.counts}, options.size)
     return plan
 
 
@@ -267,8 +269,6 @@ def _divided(found: Found, options: Options) -> dict[str, list[Entry]]:
             found.notes.append(f"no splits: {divided} (--splits divides them otherwise)")
         for name, part in divide(entries, shares, options.seed).items():
             splits[name] = [*splits.get(name, []), *part]
-    elif "val" not in splits and "train" in splits:
-        found.notes.append("no split val: --splits train=0.9,val=0.1 takes one out of train")
     if options.limit is not None:
         splits = {name: entries[: options.limit] for name, entries in splits.items()}
     order = ("train", "train_extra", "val", "test")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from citygan import files
+from citygan.data import prospects
 from citygan.data.city import plan_demo, prepare_demo
 from citygan.data.labels import VOID
 from citygan.data.layouts import Fault, scan
@@ -93,7 +94,9 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
                 workers=options.workers,
                 force=options.force,
             )
-        report.result = {"checksum": PreparedSet.open(plan.out).checksum}
+        done = PreparedSet.open(plan.out)
+        report.result = {"checksum": done.checksum}
+        report.next_command = _next(done)
     return report
 
 
@@ -244,7 +247,13 @@ def _finish(plan: Plan, writer: SetWriter, faults: list[Fault], tell_faults: Cal
         "repeated": len(repeated),
         "faults": skipped,
     }
-    return Report([plan.out], plan.to_json(), plan.lines(), result=result, next_command=_next_command(plan, done))
+    return Report([plan.out], plan.to_json(), plan.lines(), result=result, next_command=_next(done))
+
+
+def _next(done: PreparedSet) -> str:
+    if prospects.needs_a_model(done):
+        say("no model is trained yet: citygan train --data SET, on a set with photos, comes first")
+    return prospects.next_command(done)
 
 
 def _failed(plan: Plan, faults: list[Fault], tell_faults: Callable[[str], None]) -> Report:
@@ -298,13 +307,3 @@ def _repeated(splits: dict[str, list[Item]]) -> list[tuple[str, str]]:
     train = {item.sha256: item.stem for item in splits.get("train", []) if item.sha256}
     others = [(split, item) for split, items in splits.items() if split != "train" for item in items]
     return [(train[item.sha256], f"{split}/{item.stem}") for split, item in others if item.sha256 in train]
-
-
-def _next_command(plan: Plan, done: PreparedSet) -> str:
-    kinds = {kind for split in done.splits.values() for kind in split.arrays}
-    name = done.name if done.path.parent.absolute() == files.data_home().absolute() else str(done.path)
-    if "photo" in kinds and kinds & {"label", "source"}:
-        return "citygan train" if name == files.read_last(files.data_home()) else f"citygan train --data {name}"
-    if "label" in kinds:
-        return f"citygan translate {done.path} out/ --split {next(iter(done.splits))}"
-    return "citygan models"
