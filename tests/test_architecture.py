@@ -49,12 +49,12 @@ ROOMS: dict[str, str] = {
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "translation": "errors files pictures data data.labels infer",
     "evaluation": "errors pictures data metrics baseline figurefile pairing train runs infer",
-    "report": "errors files yamlfile train runs",
+    "report": "errors files yamlfile figurefile train runs",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets baseline runs "
     "building resuming infer report",
     "": "infer evaluation",  # `citygan` itself
-    "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train metrics runs "
-    "building infer translation evaluation training",
+    "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train metrics "
+    "figurefile runs building infer translation evaluation report training",
     "__main__": "cli",
 }
 TORCH_FREE = ("errors", "files", "yamlfile", "progress", "config", "presets", "pictures", "data", "cli", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ import pytest
 
 import citygan
 from citygan.cli import app
+from citygan.data.labels import CITYSCAPES
+from citygan.data.store import Item
+from citygan.data.writer import SetWriter
 from citygan.presets import PRESETS
 from tests.street import NARROW, Street, environment, hashes
 
@@ -129,6 +133,35 @@ def test_prepare_goes_to_stdout_as_paths_or_one_object(here: Street) -> None:
         2, "exists already", "data/demo", "--force", by=("prepare", "demo", "--limit", "2", "--size", "64")
     )
     assert again.out == ""
+
+
+KINDS = {
+    "no val": ({"train": ("photo", "label")}, "train"),
+    "val without photos": ({"train": ("photo", "label"), "val": ("label",)}, "train"),
+    "test with photos": ({"train": ("photo", "label"), "val": ("label",), "test": ("photo", "label")}, "test"),
+    "pairs": ({"train": ("photo", "source"), "val": ("photo", "source")}, "val"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_next_line_works_whatever_the_set(street: Street, kind: str) -> None:
+    splits, validation = KINDS[kind]
+    is_pairs = kind == "pairs"
+    writer = SetWriter(Path("data/s et"), size=(32, 32), plan={})
+    picture = CITYSCAPES.palette[np.kron([[7, 11], [21, 26]], np.ones((16, 16), int))]
+    arrays = {"photo": picture, "source": picture[:, ::-1], "label": np.full((32, 32), 7, np.uint8)}
+    for split, kinds in splits.items():
+        for i in range(2):
+            writer.split(split).append(Item(f"{split}{i}", {}, (32, 32)), **{kind: arrays[kind] for kind in kinds})
+    table = None if is_pairs else CITYSCAPES.to_dict()
+    writer.finish({"photo_channels": 3, "source_channels": 3 if is_pairs else None, "classes": table})
+    done = street.done("train", "--data", "s et", *NARROW, "--steps", "1", "--name", "r un")
+    assert ("validating on" in done.err) == (validation != "val")
+    for _ in range(3):
+        words = shlex.split(done.err.splitlines()[-1])
+        assert words[:2] == ["next:", "citygan"], done.err
+        done = street.done(*words[2:])
+    assert words[2] == "translate" and len(os.listdir("out")) == 2
 
 
 def test_models(here: Street) -> None:

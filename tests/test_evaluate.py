@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -220,14 +222,14 @@ def _spoil(folders: Path, how: str) -> None:
     [
         ("missing", r"without a partner: a only in .*real"),
         ("extra", r"without a partner: z only in .*fake"),
-        ("size", r"different sizes: fake \[31, 32, 3\], real \[32, 32, 3\], a"),
+        ("size", r"fake/a.png is 32x31, .*real/a.png is 32x32"),
         ("truncated", r"truncated PNG, .*fake/a.png"),
         ("two", r"two pictures of one name: a.jpg and a.png"),
         ("others", r"no name in common: .* x in"),
         ("empty", r"no pictures in it, .*fake"),
         ("absent", r"no such folder, .*fake"),
         ("no label", r"labels has no label map for a$"),
-        ("label size", r"label map is 32x30, the photo 32x32, .*labels/a.png"),
+        ("label size", r"label map .*labels/a.png is 32x30, .*real/a.png is 32x32"),
         ("label ids", r"77 .*labels/a.png"),
     ],
 )
@@ -460,6 +462,79 @@ def test_a_set_that_does_not_fit_the_run_is_refused(home: Path, tmp_path: Path, 
         evaluate_run("tiny", device="cpu", data=tmp_path / "nowhere")
 
 
+def test_what_cannot_be_scored_names_the_splits_that_can(home: Path, tmp_path: Path) -> None:
+    label, photo = scene(0)
+    for name, splits in (
+        ("noval", {"train": ("photo", "label"), "test": ("photo", "label")}),
+        ("bare", {"val": ("label",), "train": ("photo", "label")}),
+        ("unlabelled", {"val": ("photo",), "train": ("photo", "label")}),
+        ("none", {"val": ("label",)}),
+    ):
+        writer = SetWriter(tmp_path / name, size=(SIDE, SIDE), plan={})
+        for split, kinds in splits.items():
+            arrays = {kind: array for kind, array in (("photo", photo), ("label", label)) if kind in kinds}
+            writer.split(split).append(Item("x", {}, (SIDE, SIDE)), **arrays)
+        writer.finish({"classes": CAMVID11.to_dict(), "photo_channels": 3})
+    for name, words in (
+        ("noval", r"no split 'val', .*noval\. It has train, test; --split train or --split test can be scored"),
+        ("bare", r"no photos to compare with, .*split val\. --split train can be scored"),
+        ("unlabelled", r"no label maps, which this run translates, .*split val\. --split train can be scored"),
+        ("none", r"no photos to compare with, .*split val\. --data names another set"),
+    ):
+        with pytest.raises(CityganError) as caught:
+            evaluate_run("tiny", device="cpu", data=tmp_path / name)
+        assert re.search(words, str(caught.value)), str(caught.value)
+    assert evaluate_run("tiny", "train", device="cpu", data=tmp_path / "bare")["images"] == 1
+
+
+def test_a_checkpoint_by_itself_leaves_no_choice(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = home / "runs/tiny/checkpoints/00000001"
+    for choice in ("best", "last", "1"):
+        code, out, err = call(capsys, "--run", folder, "--checkpoint", choice, "--device", "cpu")
+        assert (code, out) == (2, "") and "--checkpoint cannot choose" in err
+    assert call(capsys, "--run", folder, "--metric", "l1", "--device", "cpu")[0] == 0
+
+
+def test_figures_stand_in_the_report_of_their_run(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = home / "runs/tiny"
+    monkeypatch.setattr("citygan.report._curves", lambda lines: "")
+    shutil.rmtree(run / "figures", ignore_errors=True)
+    for metric in ("ssim", "gradient"):
+        code, out, err = call(capsys, "--metric", metric, "--device", "cpu")
+        assert code == 0 and f"report: {run / 'report.html'}" in err
+    (kept,) = (run / "figures").iterdir()  # the same pictures: one file
+    result = json.loads(kept.read_text())
+    assert list(result["metrics"]) == list(result["protocol"]["metrics"]) == ["ssim", "gradient"]
+    page = (run / "report.html").read_text()
+    assert "Step 1: split val of bands, 4 pictures (paper, seed 0)" in page
+    assert "gradient, lower is better" in page and f"{result['metrics']['ssim']['mean']:.4f}" in page
+    assert "None" not in page and ">True<" not in page and ">true<" in page and ">null<" in page
+    call(capsys, "--metric", "l1", "--device", "cpu", "--seed", "7")
+    assert len(list((run / "figures").iterdir())) == 2
+    # whatever else lies there, and a report that cannot be written, stop nothing
+    (run / "figures/x.json").write_text('{"protocol": {"model": []}}')
+    (run / "figures/y.json").write_text("[")
+    assert call(capsys, "--metric", "l1", "--device", "cpu")[0] == 0
+    shutil.rmtree(run / "figures")
+    (run / "figures").write_text("in the way")
+    code, out, err = call(capsys, "--metric", "l1", "--device", "cpu")
+    assert code == 0 and out and "report stays as it was" in err and err.splitlines()[-1].startswith("next: ")
+    (run / "figures").unlink()
+
+
+def test_versions_of_one_picture_are_told_from_other_pictures(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES:
+        for number in (1, 2):
+            shutil.copy(folders / "fake" / f"{name}.png", folders / "fake" / f"{name}-{number}.png")
+        (folders / "fake" / f"{name}.png").unlink()
+    code, _, err = call(capsys, "--fake", folders / "fake", "--real", folders / "real")
+    assert code == 3 and "several versions of each picture" in err and "without --samples" in err
+
+
 def test_without_labels_the_mean_photo_is_the_picture_to_beat(tmp_path: Path) -> None:
     from citygan.baseline import fit_painter
 
@@ -471,7 +546,7 @@ def test_without_labels_the_mean_photo_is_the_picture_to_beat(tmp_path: Path) ->
     painter = fit_painter(PreparedSet.open(tmp_path / "pairs"))
     painting = painter(None)
     assert painting is not None and painting.tolist() == np.rint(np.mean(photos, axis=0)).tolist()
-    assert "mean training photo" in painter.protocol["kind"]
+    assert "mean training photo" in painter.protocol["kind"] and painter.name == "mean training photo"
     grey = painter(None, 1)
     assert grey is not None and grey.shape == (SIDE, SIDE, 1)
 

@@ -544,7 +544,7 @@ FOLDERS: dict[str, tuple[Damage, tuple[str, ...], int]] = {
     "a picture more": (lambda p: shutil.copy(p / "fake/1.png", p / "fake/2.png"), ("2", "only in fake"), 3),
     "another size": (
         lambda p: write(p / "fake/1.png", encode_png(np.zeros((16, 18, 3), np.uint8))),
-        ("[16, 18, 3]", "[16, 16, 3]", ", 1"), 3,
+        ("fake/1.png is 18x16", "real/1.png is 16x16"), 3,
     ),
     "a damaged one": (lambda p: os.truncate(p / "real/1.png", 40), ("real/1.png",), 3),
     "no pictures": (empty_fake, ("fake", "no pictures"), 3),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from citygan.metrics import STD, Metric, lookup
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
 from citygan.metrics.scoring import Job, Scores, Trio, score
-from citygan.pairing import pair_folders
+from citygan.pairing import pair_folders, pictures_in
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
@@ -77,17 +77,7 @@ def evaluate_run(
     else:
         translator = run
     prepared = set_of_run(translator, data)
-    part = prepared.split(split)
-    photos = part.photo
-    if photos is None:
-        raise DataError("no photos to compare with", where=f"{prepared.path}, split {split}")
-    if translator.classes is not None and prepared.classes != translator.classes:
-        theirs = "no classes" if prepared.classes is None else f"the classes {prepared.classes.name}"
-        raise DataError(
-            f"has {theirs}, the run was trained on {translator.classes.name}",
-            where=prepared.path,
-            hint="--data names a set prepared with the run's classes",
-        )
+    part = split_to_score(translator, prepared, split)
     painter = fit_painter(prepared)
 
     def jobs() -> Iterator[Job]:
@@ -132,7 +122,7 @@ def evaluate_folders(
 
     rows = lookup(metrics)
     file = None if per_image is None else FigureFile(per_image, rows, force=force)
-    pairs = pair_folders(Path(fake), Path(real), None if labels is None else Path(labels))
+    pairs = _pair(Path(fake), Path(real), None if labels is None else Path(labels))
     painter = no_painter("no label maps: --labels names a folder of them")
     table = None
     if labels is not None:
@@ -140,19 +130,19 @@ def evaluate_folders(
         table = prepared.classes
         if table is None:
             raise UsageError(
-                "has no class table to read the labels by", where=prepared.path, hint="--data names another"
+                "the set has no class table to read the labels by", where=prepared.path, hint="--data names another"
             )
         painter = fit_painter(prepared)
 
     def read(stem: str, fake: Path, real: Path, label: Path | None) -> Trio:
         x, y = read_photo(fake), read_photo(real)
+        if x.shape != y.shape:
+            raise DataError(f"{fake} is {_size(x)}, {real} is {_size(y)}: nothing is resized to be scored")
         painting = None
         if label is not None and table is not None:
             ids = read_label(label, table)
             if ids.shape != y.shape[:2]:
-                raise DataError(
-                    f"the label map is {ids.shape[1]}x{ids.shape[0]}, the photo {y.shape[1]}x{y.shape[0]}", where=label
-                )
+                raise DataError(f"the label map {label} is {_size(ids)}, {real} is {_size(y)}")
             painting = painter(ids)
         return Trio(stem, x, y, painting)
 
@@ -212,6 +202,38 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
         raise UsageError(problem.what, where=problem.where, hint=hint) from problem
 
 
+def split_to_score(translator: Translator, data: PreparedSet, name: str) -> Split:
+    """The split of that name, with photos and with what the translator takes.
+
+    Raises:
+        UsageError: No such split.
+        DataError: It lacks something, or is by other classes; the splits that do not are named.
+    """
+    label = translator.classes is not None
+    given = "label" if label else "source"
+    scorable = [split.name for split in data.splits.values() if {"photo", given} <= split.arrays.keys()]
+    hint = f"--split {' or --split '.join(scorable)} can be scored" if scorable else "--data names another set"
+    try:
+        split = data.split(name)
+    except UsageError as problem:
+        raise UsageError(problem.what, where=problem.where, hint=f"{problem.hint}; {hint}") from problem
+    where = f"{data.path}, split {name}"
+    if split.photo is None:
+        raise DataError("no photos to compare with", where=where, hint=hint)
+    if label and data.classes != translator.classes:
+        assert translator.classes is not None
+        theirs = "no classes" if data.classes is None else f"the classes {data.classes.name}"
+        raise DataError(
+            f"the set has {theirs}, the run was trained on {translator.classes.name}",
+            where=data.path,
+            hint="--data names a set prepared with the run's classes",
+        )
+    if given not in split.arrays:
+        what = "label maps" if label else "source pictures"
+        raise DataError(f"no {what}, which this run translates", where=where, hint=hint)
+    return split
+
+
 # putting it together
 
 
@@ -248,7 +270,7 @@ def _result(
         "sizes": sizes,
         "std": STD,
         "metrics": {metric.name: dict(metric.protocol) for metric in scores.metrics},
-        "mean_colour": dict(painter.protocol),
+        "mean_colour": {"name": painter.name, **painter.protocol},
     }
     return {
         "run": run,
@@ -267,6 +289,29 @@ def _trio_of_split(part: Split, index: int, fake: UInt8, painter: Painter) -> Tr
     real = np.asarray(part.photo[index])[..., :channels]
     label = None if part.label is None else np.asarray(part.label[index])
     return Trio(part.items[index].stem, fake, real, painter(label, channels))
+
+
+def _size(picture: UInt8) -> str:
+    return f"{picture.shape[1]}x{picture.shape[0]}"
+
+
+def _pair(fake: Path, real: Path, labels: Path | None) -> list[tuple[str, Path, Path, Path | None]]:
+    """`pair_folders`, which tells apart versions of one picture as `translate --samples` names them."""
+    try:
+        return pair_folders(fake, real, labels)
+    except DataError as problem:
+        for folder, other in ((fake, real), (real, fake)):
+            if folder.is_dir() and other.is_dir() and _are_samples(pictures_in(folder), pictures_in(other)):
+                hint = f"{folder} holds several versions of each picture (STEM-1, STEM-2, ...): translate once more "
+                raise DataError(
+                    problem.what, where=problem.where, hint=f"{hint}without --samples, into another folder"
+                ) from problem
+        raise
+
+
+def _are_samples(names: Iterable[str], stems: Container[str]) -> bool:
+    parts = [name.rpartition("-") for name in names]
+    return all(dash and number.isdecimal() and stem in stems for stem, dash, number in parts)
 
 
 def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:

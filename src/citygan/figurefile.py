@@ -1,16 +1,19 @@
-"""The CSV file with the figures of each picture."""
+"""Figures for people and in files: the table, the CSV file of each picture, and what is kept in a run's folder."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from citygan.errors import UsageError, printable
-from citygan.files import new_file
+from citygan.errors import DamagedError, UsageError, counted, printable
+from citygan.files import clean_temporaries, new_file, read_json, write_json
 from citygan.metrics import Metric
 from citygan.metrics.scoring import Scored
 
@@ -34,14 +37,14 @@ class FigureFile:
         self.names = [metric.name for metric in metrics if metric.scope == "picture"]
         if not self.names:
             raise UsageError(
-                f"{', '.join(metric.name for metric in metrics)} has no figure for a single picture",
+                f"no figure for a single picture in {', '.join(metric.name for metric in metrics)}",
                 where="--per-image",
                 hint="Ask for another metric too, as --metric ssim",
             )
         if self.path.is_dir():
-            raise UsageError("is a folder", where=self.path, hint="--per-image names a CSV file")
+            raise UsageError("a folder, not a file", where=self.path, hint="--per-image names a CSV file")
         if os.path.lexists(self.path) and not force:
-            raise UsageError("exists already", where=self.path, hint="--force overwrites it")
+            raise UsageError("the file exists already", where=self.path, hint="--force overwrites it")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Callable[[Scored], None]]:
@@ -72,3 +75,74 @@ def cell(text: str) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else repr(float(value))
+
+
+# the table
+
+
+def table_of(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """An evaluation as rows of text, the header first: metric, generated, what stands beside it, n."""
+    rows = [("metric", "generated", str(result["protocol"]["mean_colour"].get("name", "mean-colour painting")), "n")]
+    for name, figure in result["metrics"].items():
+        unit = f" [{figure['unit']}]" if figure["unit"] else ""
+        what = f"{name}{unit}, {figure['better']} is better"
+        rows.append((what, _text(name, figure), _text(name, figure["mean_colour"]), str(figure["n"])))
+    return rows
+
+
+def _text(name: str, figure: dict[str, Any]) -> str:
+    if figure["mean"] is None:
+        return "-"
+    digits = {"psnr": 2, "l1": 2}.get(name, 4)
+    spread = "" if figure["std"] is None else f" +- {figure['std']:.{digits}f}"
+    return f"{figure['mean']:.{digits}f}{spread}"
+
+
+# in a run's folder
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Figures of a run that were kept: of which step, on what, and their table."""
+
+    step: int
+    title: str
+    table: list[tuple[str, str, str, str]]
+
+
+def keep_figures(run: Path, result: dict[str, Any]) -> Path:
+    """Keeps an evaluation in a run's folder, with those of the same pictures by other metrics.
+
+    Returns:
+        ``figures/STEP-SPLIT-HASH.json``: the hash is of all that the pictures depend on.
+
+    Raises:
+        MachineError: It cannot be written.
+    """
+    protocol = result["protocol"]
+    model = {key: value for key, value in protocol["model"].items() if key != "checkpoint"}
+    parts = [result["split"], protocol["data"]["checksum"], model]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode("utf-8")).hexdigest()
+    path = run / "figures" / f"{model['step']:08d}-{result['split']}-{digest[:8]}.json"
+    with contextlib.suppress(DamagedError):
+        before = read_json(path)
+        if isinstance(before.get("metrics"), dict) and isinstance(before.get("protocol"), dict):
+            metrics = {**before["metrics"], **result["metrics"]}
+            of_metrics = {**before["protocol"].get("metrics", {}), **protocol["metrics"]}
+            result = {**result, "metrics": metrics, "protocol": {**protocol, "metrics": of_metrics}}
+    clean_temporaries(path.parent)
+    write_json(path, result)
+    return path
+
+
+def kept_figures(run: Path) -> list[Kept]:
+    """The evaluations kept in a run's folder, the newest step first; files that are something else are passed over."""
+    found = []
+    for path in sorted((run / "figures").glob("*.json")):
+        with contextlib.suppress(DamagedError, KeyError, TypeError, ValueError, AttributeError):
+            result = read_json(path)
+            model, data = result["protocol"]["model"], result["protocol"]["data"]
+            of = f"split {result['split']} of {data['name']}, {counted(result['images'], 'picture')}"
+            how = f"{model['inference']}, seed {model['dropout_seed']}" if model["dropout"] else model["inference"]
+            found.append(Kept(int(model["step"]), f"Step {model['step']}: {of} ({how})", table_of(result)))
+    return sorted(found, key=lambda kept: -kept.step)

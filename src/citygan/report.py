@@ -8,7 +8,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from citygan.errors import printable
+from citygan.errors import DamagedError, counted, printable
+from citygan.figurefile import kept_figures
 from citygan.files import write_text
 from citygan.runs import read_settings
 from citygan.train.checkpoint import best_step, path_of, read_state, steps
@@ -42,6 +43,7 @@ def write_report(run: Path) -> Path:
             "<p class=note>This is the model's quick form: narrow, short, with a schedule of its own. It shows that "
             "everything runs; its figures are not the paper's.</p>"
         )
+    parts.append(_validation(run))
     parts.append(_figures(run))
     curves = _curves(lines)
     if curves:
@@ -58,24 +60,45 @@ def write_report(run: Path) -> Path:
     return run / "report.html"
 
 
-def _figures(run: Path) -> str:
+def _validation(run: Path) -> str:
+    """The figures of the checkpoints there are."""
     folder = run / "checkpoints"
     best = best_step(folder)
-    rows, painting = [], None
+    rows, painting, on = [], "", ""
     for step in steps(folder):
-        figures = read_state(path_of(folder, step)).get("figures") or {}
+        try:
+            state = read_state(path_of(folder, step))
+        except DamagedError:
+            continue
+        figures, about = state.get("figures") or {}, state.get("validation") or {}
         marks = " (best)" if step == best else ""
         rows.append(f"<tr><td>step {step}{marks}{_cells(figures, '')}</tr>")
+        if about:
+            on = f" on {counted(about['pictures'], 'picture')} of the split {about['split']}"
         if figures.get("mean_colour_ssim") is not None:
-            painting = f"<tr><td>each class in its mean training colour{_cells(figures, 'mean_colour_')}</tr>"
+            beside = about.get("beside") or "mean-colour painting"
+            painting = f"<tr><td>{_text(beside)}{_cells(figures, 'mean_colour_')}</tr>"
     if not rows:
         return ""
     head = "<tr><th>checkpoint<th>SSIM<th>PSNR [dB]</tr>"
     return (
-        f"<h2>Validation</h2><table>{head}{''.join(rows)}{painting or ''}</table>"
-        "<p>SSIM and PSNR reward blur: a sharp, lively picture can score below the flat painting. "
+        f"<h2>Validation{_text(on)}</h2><table>{head}{''.join(rows)}{painting}</table>"
+        "<p>SSIM and PSNR reward blur: a sharp, lively picture can score below a flat one. "
         "<code>citygan evaluate --metric colour --metric gradient</code> tells how alive the colours and edges are.</p>"
     )
+
+
+def _figures(run: Path) -> str:
+    """What `citygan evaluate` found."""
+    parts = []
+    for kept in kept_figures(run):
+        head, *rows = kept.table
+        lines = ["<tr>" + "".join(f"<th>{_text(text)}" for text in head) + "</tr>"]
+        for first, *others in rows:
+            numbers = "".join(f"<td class=n>{_text(text)}" for text in others)
+            lines.append(f"<tr><td>{_text(first)}{numbers}</tr>")
+        parts.append(f"<h3>{_text(kept.title)}</h3><table>{''.join(lines)}</table>")
+    return f"<h2>Evaluations</h2>{''.join(parts)}" if parts else ""
 
 
 def _cells(figures: dict[str, Any], prefix: str) -> str:
@@ -128,7 +151,7 @@ def _samples(run: Path) -> str:
 
 
 def _table(title: str, rows: dict[str, Any]) -> str:
-    body = "".join(f"<tr><td><code>{_text(key)}</code><td>{_text(value)}</tr>" for key, value in rows.items())
+    body = "".join(f"<tr><td><code>{_text(key)}</code><td>{_text(_shown(value))}</tr>" for key, value in rows.items())
     return f"<h2>{title}</h2><table>{body}</table>"
 
 
@@ -140,6 +163,11 @@ def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
         else:
             flat[f"{before}{key}"] = value
     return flat
+
+
+def _shown(value: object) -> object:
+    """As it is written in YAML, and on a command line."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else value
 
 
 def _text(value: object) -> str:

@@ -49,13 +49,26 @@ def resolve_run(run: str | Path | None = None) -> Path:
     raise UsageError(f"no run '{run}'", where=runs_home(), hint=listing)
 
 
+def is_checkpoint(run: str | Path | None) -> bool:
+    """Whether what `--run` names is a checkpoint folder by itself."""
+    return run is not None and str(run) != "last" and (Path(run) / "state.json").is_file()
+
+
+def no_choice(run: str | Path) -> UsageError:
+    """A checkpoint by itself leaves nothing to choose."""
+    hint = "Leave --checkpoint out, or name the run by --run"
+    return UsageError("one checkpoint by itself, among which --checkpoint cannot choose", where=run, hint=hint)
+
+
 def checkpoint_folder(run: str | Path | None = None, checkpoint: str = "last") -> Path:
     """The folder of a checkpoint: of a run, by `last`, `best` or a step; or a checkpoint folder as it is.
 
     Raises:
-        UsageError: No such run or checkpoint.
+        UsageError: No such run or checkpoint; a choice among one.
     """
-    if run is not None and str(run) != "last" and (Path(run) / "state.json").is_file():
+    if run is not None and is_checkpoint(run):
+        if checkpoint != "last":
+            raise no_choice(run)
         return Path(run)
     folder = resolve_run(run) / "checkpoints"
     there = steps(folder)
@@ -117,7 +130,7 @@ def new_run(settings: Settings, name: str | None, about: Mapping[str, Any]) -> P
         if name in ("", ".", "..", "last") or "/" in name or "\0" in name or name.startswith("."):
             raise UsageError(f"'{name}' is no name for a run", where="--name", hint="Take a plain word")
         if (home / name).exists():
-            raise UsageError("exists already", where=home / name, hint=f"Another --name, or --resume {name}")
+            raise UsageError("the run exists already", where=home / name, hint=f"Another --name, or --resume {name}")
         return _make(home / name, settings, about)
     number = 1
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +60,7 @@ def evaluate(
     if mode not in (None, "paper", "running", "deterministic"):
         raise UsageError(f"no mode '{mode}'", where="--mode", hint="There are: paper, running, deterministic")
     folders = fake is not None or real is not None
+    to_translate = ""
     counter = _Counter()
     try:
         if folders:
@@ -76,7 +78,9 @@ def evaluate(
         else:
             if labels is not None:
                 raise UsageError("belongs to --fake and --real", where="--labels", hint="A run's set has its labels")
-            result = _run(
+            if checkpoint is not None:
+                _check_choice(run)
+            result, to_translate = _run(
                 run,
                 checkpoint or "last",
                 split or "val",
@@ -99,18 +103,38 @@ def evaluate(
     sys.stdout.flush()
     if per_image is not None:
         say(f"figures of each picture: {per_image}")
-    _fail_if_any(result)
     if not folders:
-        _say_report(result)
-    say(f"next: {_next_command(result, run)}")
+        _report(result)
+    _fail_if_any(result)
+    given = {"--fake": fake, "--real": real, "--labels": labels, "--run": run, "--checkpoint": checkpoint}
+    given |= {"--split": split, "--data": data}
+    say(f"next: {_next_command(result, {flag: str(value) for flag, value in given.items() if value}, to_translate)}")
 
 
-def _say_report(result: dict[str, Any]) -> None:
+def _report(result: dict[str, Any]) -> None:
+    """Puts the figures into the report of the run, where it is a run and may be written."""
+    from citygan.errors import CityganError
+    from citygan.figurefile import keep_figures
     from citygan.progress import say
+    from citygan.report import write_report
+    from citygan.runs import is_run
 
-    report = Path(result["run"]) / "report.html"
-    if report.is_file():
-        say(f"report: {report}")
+    run = Path(result["run"])
+    if not is_run(run):
+        return
+    try:
+        keep_figures(run, result)
+        say(f"report: {write_report(run)}")
+    except CityganError as problem:
+        say(f"the run's report stays as it was: {problem}")
+
+
+def _check_choice(run: str | None) -> None:
+    """A checkpoint folder is one already."""
+    from citygan.runs import is_checkpoint, no_choice
+
+    if is_checkpoint(run):
+        raise no_choice(str(run))
 
 
 def _check_folders(
@@ -164,7 +188,10 @@ def _run(
     per_image: Path | None,
     force: bool,
     counter: _Counter,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], str]:
+    """The result, and what could be translated next."""
+    import shlex
+
     from citygan.evaluation import evaluate_run, set_of_run
     from citygan.infer import load
     from citygan.progress import say
@@ -187,17 +214,17 @@ def _run(
     )
     if data is None and result["protocol"]["data"]["trained_on"] is False:
         say(f"warning: {prepared.path} was prepared anew since the run was trained on it")
-    return result
+    if translator.classes is not None and os.path.isdir("labels"):
+        return result, "labels/ out/"
+    return result, f"{shlex.quote(str(prepared.path))} out/" + ("" if split == "val" else f" --split {split}")
 
 
 def print_table(result: dict[str, Any]) -> None:
     """The figures as a table on stdout: ruled on a terminal, plain aligned columns in a pipe."""
-    rows = []
-    for name, figure in result["metrics"].items():
-        unit = f" [{figure['unit']}]" if figure["unit"] else ""
-        better = f"{name}{unit}, {figure['better']} is better"
-        rows.append((better, _cell(name, figure), _cell(name, figure["mean_colour"]), str(figure["n"])))
-    header = ("metric", "generated", "mean-colour painting", "n")
+    from citygan.errors import counted, printable
+    from citygan.figurefile import table_of
+
+    header, *rows = table_of(result)
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
@@ -219,24 +246,11 @@ def print_table(result: dict[str, Any]) -> None:
             print("  ".join(cells))
     for name, figure in result["metrics"].items():
         if figure.get("infinite"):
-            print(f"{name}: {figure['infinite']} pictures equal the real ones (infinite), left out of the mean")
+            like = counted(figure["infinite"], "picture")
+            print(f"{name}: {like} equal to the real one (infinite), left out of the mean")
     reason = result["protocol"]["mean_colour"].get("reason")
     if reason:
-        print(f"no mean-colour painting: {_shown(reason)}")
-
-
-def _cell(name: str, figure: dict[str, Any]) -> str:
-    if figure["mean"] is None:
-        return "-"
-    digits = {"psnr": 2, "l1": 2}.get(name, 4)
-    spread = "" if figure["std"] is None else f" +- {figure['std']:.{digits}f}"
-    return f"{figure['mean']:.{digits}f}{spread}"
-
-
-def _shown(text: str) -> str:
-    from citygan.errors import printable
-
-    return printable(text)
+        print(f"no mean-colour painting: {printable(reason)}")
 
 
 def _fail_if_any(result: dict[str, Any]) -> None:
@@ -250,14 +264,18 @@ def _fail_if_any(result: dict[str, Any]) -> None:
         raise (MachineError if code == MachineError.exit_code else DataError)(f"not computed: {reasons}")
 
 
-def _next_command(result: dict[str, Any], run: str | None) -> str:
-    of_run = "" if run is None else f" --run {run}"
-    if result["run"] is None:
-        return "citygan evaluate --help, for a run, a set or more metrics"
+def _next_command(result: dict[str, Any], given: dict[str, str], to_translate: str) -> str:
+    import shlex
+
+    def flags(*names: str) -> str:
+        return "".join(f" {name} {shlex.quote(given[name])}" for name in names or given if name in given)
+
     if not {"colour", "gradient"} & set(result["metrics"]):
         # SSIM, PSNR and L1 reward blur: these two see it
-        return f"citygan evaluate{of_run} --metric colour --metric gradient"
-    return f"citygan translate labels/ out/{of_run}"
+        return f"citygan evaluate{flags()} --metric colour --metric gradient"
+    if to_translate:
+        return f"citygan translate {to_translate}{flags('--run', '--checkpoint')}"
+    return "citygan evaluate --help" if "ssim" in result["metrics"] else f"citygan evaluate{flags()}"
 
 
 class _Counter:

@@ -182,6 +182,6 @@ def _digest(picture: UInt8) -> bytes:
 def _summary(faults: list[CityganError], count: int) -> CityganError:
     if len(faults) == 1:
         return faults[0]
-    named = "; ".join(f"{fault.where}: {fault.what}" for fault in faults[:NAMED])
+    named = "; ".join(fault.what if fault.where is None else f"{fault.where}: {fault.what}" for fault in faults[:NAMED])
     more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
     return DataError(f"{len(faults)} of {count} pictures cannot be compared: {named}{more}")
