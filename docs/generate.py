@@ -95,18 +95,18 @@ def options(command: Callable[..., Any]) -> str:
     rows = []
     for name, parameter in inspect.signature(command).parameters.items():
         kind, info = typing.get_args(hints[name])
+        text = (info.help or "").replace("  (default", " (default")
         if isinstance(info, typer.models.OptionInfo):
             # Annotated[..., Option("--name")] leaves the first name where a default would stand
             first = (info.default,) if isinstance(info.default, str) else ()
             names = [n for given in (*first, *(info.param_decls or ())) for n in given.split("/")]
             names = names or [f"--{name.replace('_', '-')}"]
             value = f" {info.metavar or _value(kind)}" if not _is_flag(kind) else ""
-            text = (info.help or "").replace("  (default", " (default")
             if parameter.default is not None and not _is_flag(kind):
                 text += f" (default: {parameter.default})"
             rows.append((", ".join(f"`{n}`" for n in names) + _cell(value), _cell(text)))
         else:
-            rows.append((f"{info.metavar or name.upper()}", _cell(info.help or "")))
+            rows.append((f"{info.metavar or name.upper()}", _cell(text)))
     return table(("option", ""), rows, left=2)
 
 

@@ -662,6 +662,19 @@ def test_the_demo_city(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert tree_hashes(Path("data/demo")) == before and Path("labels").read_text() == "mine"
 
 
+def test_the_demo_city_says_beforehand_what_it_makes_and_how_long_it_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["prepare", "--limit", "1", "--size", "32", "--workers", "1"]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("no SOURCE: rendering the built-in demo city (citygan prepare FOLDER takes")
+    assert told[1].startswith("the demo city, 32x32: 2 train, 2 val, 2 test pictures of streets")
+    assert "to data/demo and data/demo-graphics" in told[2] and "less than a minute on 1 thread" in told[2]
+    assert run(["prepare", "demo", "--dry-run", "--workers", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert "about 1 minute on 2 threads (--limit N makes less of it)" in out and "SOURCE" not in err
+
+
 def test_the_demo_city_survives_sigkill(tmp_path: Path) -> None:
     prepare_demo(out=tmp_path / "whole", limit=2, size=(32, 32), labels=None)
     rng = random.Random(5)

@@ -13,8 +13,11 @@ import typer
 
 def prepare(
     source: Annotated[
-        str, typer.Argument(help="A folder of pictures whose layout is recognised, or demo: the built-in city.")
-    ] = "demo",
+        str | None,
+        typer.Argument(
+            help="A folder of pictures whose layout is recognised, or demo: the built-in city.  (default: demo)"
+        ),
+    ] = None,
     layout: Annotated[
         str | None, typer.Option("--format", metavar="NAME", help="The layout, where it is not recognised.")
     ] = None,
@@ -68,8 +71,12 @@ def prepare(
         seed=seed,
         force=force,
     )
-    demo = source == "demo"
-    report = run_demo(options, dry_run=dry_run) if demo else prepare(source, options, dry_run=dry_run, tell_faults=say)
+    if source is None:
+        say("no SOURCE: rendering the built-in demo city (citygan prepare FOLDER takes pictures of your own)")
+    if source in (None, "demo"):
+        report = run_demo(options, dry_run=dry_run)
+    else:
+        report = prepare(source, options, dry_run=dry_run, tell_faults=say)
     if as_json:
         print(json.dumps(report.to_json(), allow_nan=False))
     elif dry_run:

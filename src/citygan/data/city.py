@@ -21,12 +21,14 @@ from citygan.data.labels import CITYSCAPES
 from citygan.data.store import Array, Item, PreparedSet, partial_folder
 from citygan.data.workers import default_workers, in_order, opencv_in_one_thread
 from citygan.data.writer import SetWriter, clean
-from citygan.errors import DamagedError, UsageError
+from citygan.errors import DamagedError, UsageError, counted
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
 
 TRAIN_SCENES, VAL_SCENES, TEST_SEQUENCES, TEST_FRAMES = 200, 25, 4, 30
 LABEL_MAPS = 16
+# of one thread, for each picture and each of its pixels: only to say beforehand how long it takes
+PICTURE_S, PIXEL_S = 0.06, 1.2e-6
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class DemoPlan:
     limit: int | None
     seed: int
     labels: Path | None
+    workers: int = 1
 
     @property
     def graphics(self) -> Path:
@@ -100,10 +103,18 @@ class DemoPlan:
         width, height = self.size
         notes = prospects.notes(dict.fromkeys(self.counts, ("photo", "label")), self.size)
         return [
-            f"the demo city, {width}x{height}: {counts} pictures",
-            f"  to {self.out} and {self.graphics}, {self.needed_bytes / 1e6:.0f} MB",
+            f"the demo city, {width}x{height}: {counts} pictures of streets, with label maps and more",
+            f"  to {self.out} and {self.graphics}, {self.needed_bytes / 1e6:.0f} MB, {self.time_in_words}",
             *(f"  note: {note}" for note in notes),
         ]
+
+    @property
+    def time_in_words(self) -> str:
+        """How long it takes, roughly."""
+        pictures = sum(self.counts.values()) + len(graphics_scenes(self.limit))
+        seconds = pictures * (PICTURE_S + PIXEL_S * self.size[0] * self.size[1]) / self.workers
+        minutes = "less than a minute" if seconds < 40 else f"about {counted(max(1, round(seconds / 60)), 'minute')}"
+        return f"{minutes} on {counted(self.workers, 'thread')} (--limit N makes less of it)"
 
     @property
     def needed_bytes(self) -> int:
@@ -113,7 +124,13 @@ class DemoPlan:
 
 
 def plan_demo(
-    *, out: Path | None, size: tuple[int, int], limit: int | None, seed: int, labels: Path | None
+    *,
+    out: Path | None,
+    size: tuple[int, int],
+    limit: int | None,
+    seed: int,
+    labels: Path | None,
+    workers: int | None = None,
 ) -> DemoPlan:
     """The plan of `prepare_demo`, checked.
 
@@ -124,7 +141,7 @@ def plan_demo(
         raise UsageError(f"expected at least 1 scene, got {limit}", where="--limit")
     if seed < 0:
         raise UsageError(f"expected 0 or more, got {seed}", where="--seed")
-    return DemoPlan(out or files.data_home() / "demo", size, limit, seed, labels)
+    return DemoPlan(out or files.data_home() / "demo", size, limit, seed, labels, workers or default_workers())
 
 
 def prepare_demo(
@@ -155,7 +172,7 @@ def prepare_demo(
         UsageError: Both sets exist already.
         MachineError: No space, no permission, or another process prepares the same.
     """
-    plan = plan_demo(out=out, size=size, limit=limit, seed=seed, labels=labels)
+    plan = plan_demo(out=out, size=size, limit=limit, seed=seed, labels=labels, workers=workers)
     with files.lock(plan.out), opencv_in_one_thread():
         files.clean_temporaries(plan.out.parent)
         left = [path for path in (plan.graphics, plan.out) if force or not _is_there(path, plan)]
@@ -165,7 +182,7 @@ def prepare_demo(
             say(line)
         files.check_space(plan.out.parent, plan.needed_bytes)
         for path in left:
-            _prepare(plan, path, workers or default_workers(), force)
+            _prepare(plan, path, force)
     return [plan.out, plan.graphics]
 
 
@@ -187,7 +204,7 @@ def _is_there(path: Path, plan: DemoPlan) -> bool:
     return True
 
 
-def _prepare(plan: DemoPlan, path: Path, workers: int, force: bool) -> None:
+def _prepare(plan: DemoPlan, path: Path, force: bool) -> None:
     with_photos = path == plan.out
     todo = scenes(plan.limit) if with_photos else graphics_scenes(plan.limit)
     total = sum(scene.frames for scene in todo)
@@ -204,7 +221,7 @@ def _prepare(plan: DemoPlan, path: Path, workers: int, force: bool) -> None:
         progress = Progress(f"rendering {path.name}", total, len(done), unit="picture")
         count = len(done)
         left = [scene for scene in todo if scene.stem(scene.frames - 1) not in done]
-        for scene, frames in in_order(lambda s: (s, _render(plan, s, with_photos)), left, workers):
+        for scene, frames in in_order(lambda s: (s, _render(plan, s, with_photos)), left, plan.workers):
             for item, full, arrays in frames:
                 if item.stem not in done:
                     writer.split(scene.split).append(item, full_label=full, **arrays)

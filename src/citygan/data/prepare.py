@@ -74,7 +74,14 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
     ):
         if given:
             raise UsageError("the demo city has nothing to choose there", where=flag, hint="Leave it out")
-    plan = plan_demo(out=options.out, size=options.size, limit=options.limit, seed=options.seed, labels=Path("labels"))
+    plan = plan_demo(
+        out=options.out,
+        size=options.size,
+        limit=options.limit,
+        seed=options.seed,
+        labels=Path("labels"),
+        workers=options.workers,
+    )
     record = {
         "source": "demo",
         "layout": "demo",
