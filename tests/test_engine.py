@@ -252,12 +252,12 @@ def test_what_is_not_finite_stops_before_the_step(what: str) -> None:
 
 
 def test_the_average_follows_its_formula() -> None:
-    engine = Engine(_pix2pix(), Plan(steps=3, ema=0.75), CPU)
+    engine = Engine(_pix2pix(), Plan(steps=60, ema=0.75), CPU)
     expected = [p.clone() for p in engine.networks["generator"].parameters()]
-    for step in range(3):
+    for step, decay in ((0, 1 / 10), (1, 2 / 11), (25, 26 / 35), (26, 0.75), (50, 0.75)):  # (1 + t) / (10 + t) at most
         engine.train_step(step, _batch(step))
         for mine, p in zip(expected, engine.networks["generator"].parameters(), strict=True):
-            mine.mul_(0.75).add_(p.detach(), alpha=0.25)
+            mine.mul_(decay).add_(p.detach(), alpha=1 - decay)
     for mine, p in zip(expected, engine.averages["generator"].parameters(), strict=True):
         torch.testing.assert_close(mine, p)
 

@@ -10,10 +10,12 @@ Same architecture, same update order, the same numerics except where a row says 
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from citygan.data.batches import Feed
 from citygan.data.labels import TABLES
 from citygan.data.store import Item, PreparedSet
 from citygan.data.writer import SetWriter
-from citygan.infer import Translator
+from citygan.infer import Translator, round_weights
 from citygan.train.engine import Engine, Plan
 
 GIGAFLOP_PER_PICTURE = 86.9  # one training step of the peer at width 64 and 256x256
@@ -58,10 +60,7 @@ class Ours:
             seed=0, device=place,
         )  # fmt: skip
         self.labels = np.asarray(data.split("train").label[:batch])  # type: ignore[index]
-        self.translators = {
-            mode: Translator(built.recipe.networks["generator"], built.inputs, mode=mode, device=place, bf16=bf16)
-            for mode in ("paper", "deterministic")
-        }
+        self.built, self.bf16 = built, bf16
         self.done = 0
 
     def step(self) -> None:
@@ -71,6 +70,17 @@ class Ours:
     def feed_only(self) -> None:
         self.feed(self.done)
         self.done += 1
+
+    @cached_property
+    def translators(self) -> dict[str, Translator]:
+        """As `citygan.load` makes them."""
+        generator = copy.deepcopy(self.built.recipe.networks["generator"]).requires_grad_(False)
+        if self.bf16:
+            round_weights(generator)
+        return {
+            mode: Translator(generator, self.built.inputs, mode=mode, device=self.engine.device, bf16=self.bf16)
+            for mode in ("paper", "deterministic")
+        }
 
     def translate(self, mode: str) -> None:
         self.translators[mode].translate(self.labels)

@@ -182,7 +182,12 @@ class Translator:
         assert self.classes is not None
         if not np.issubdtype(array.dtype, np.integer):
             raise DataError(f"expected whole-number ids, got {array.dtype}")
-        ids, counts = np.unique(array, return_counts=True)
+        if array.dtype == np.uint8:  # counting takes a tenth of the time of sorting
+            counts = np.bincount(array.reshape(-1), minlength=256)
+            ids = np.flatnonzero(counts)
+            counts = counts[ids]
+        else:
+            ids, counts = np.unique(array, return_counts=True)
         known = {*self.classes.ids, 255}
         unknown = [f"{i} ({n} pixels)" for i, n in zip(ids, counts, strict=True) if int(i) not in known]
         if unknown:
@@ -321,6 +326,8 @@ def load(
     generator = generator.to_empty(device="cpu")
     load_network(generator, tensors, file)
     generator = generator.to(device=where, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+    if bf16:
+        round_weights(generator)
     chosen: Any = mode or inference
     return Translator(
         generator,
@@ -334,6 +341,13 @@ def load(
         settings=settings,
         pairs=pairs,
     )
+
+
+def round_weights(generator: nn.Module) -> None:
+    """Keeps the weights of convolutions in bfloat16, to which autocast would round them for every picture."""
+    for module in generator.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(torch.bfloat16)
 
 
 def _sample_seed(seed: int, sample: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from citygan.errors import UsageError
+from citygan.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,7 @@ def preset(name: str) -> Preset:
     Raises:
         UsageError: There is none; the names are listed, the nearest first.
     """
-    import difflib
-
     if name in PRESETS:
         return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    raise UsageError(f"no model named '{name}'", where="--model", hint=f"{hint}There are: {', '.join(sorted(PRESETS))}")
+    hint = f"{did_you_mean(name, PRESETS)}There are: {', '.join(sorted(PRESETS))}"
+    raise UsageError(f"no model named '{name}'", where="--model", hint=hint)

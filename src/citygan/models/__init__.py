@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from citygan.errors import UsageError
+from citygan.errors import UsageError, did_you_mean
 from citygan.models.patchgan import PatchGAN
 from citygan.models.unet import UNet
 
@@ -24,5 +24,5 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
         UsageError: No such row; the names are listed.
     """
     if name not in table:
-        raise UsageError(f"no {what} named '{name}'", hint=f"There are: {', '.join(sorted(table))}")
+        raise UsageError(f"no {what} named '{name}'", hint=f"{did_you_mean(name, table)}There are: {', '.join(sorted(table))}")
     return table[name]

@@ -33,8 +33,16 @@ class BatchNorm2d(nn.BatchNorm2d):
         if x.device.type != "cpu" and x.shape[0] > 1:
             return F.instance_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
         # each picture as a batch by itself: on CPUs ten times as fast as instance_norm
-        pictures = [F.batch_norm(p, None, None, self.weight, self.bias, True, 0.0, self.eps) for p in x.split(1)]
-        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
+        if x.shape[0] == 1 or torch.is_grad_enabled():
+            pictures = [F.batch_norm(p, None, None, self.weight, self.bias, True, 0.0, self.eps) for p in x.split(1)]
+            return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
+        normed = torch.empty_like(x)
+        mean, deviation = torch.empty(2, x.shape[1], device=x.device)
+        for p, out in zip(x.split(1), normed.split(1), strict=True):
+            torch.native_batch_norm(
+                p, self.weight, self.bias, None, None, True, 0.0, self.eps, out=(out, mean, deviation)
+            )
+        return normed
 
 
 class Dropout(nn.Module):

@@ -14,6 +14,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from citygan.models.convolution import Scoring
 from citygan.models.layers import BatchNorm2d, init_normal
 
 LAYERS = {16: 1, 70: 3, 286: 5}  # receptive field: convolutions of stride 2
@@ -50,7 +51,7 @@ class PatchGAN(nn.Module):
                 nn.Conv2d(before, after, 4, 2 if i < layers else 1, 1, bias=i == 0 or bias == "all")
             )
             self.norms.append(nn.Identity() if i == 0 else BatchNorm2d(after))
-        self.output = nn.Conv2d(widths[-1], 1, 4, 1, 1)
+        self.output = Scoring(widths[-1])
         init_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:

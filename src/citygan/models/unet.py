@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from citygan.models.convolution import Doubling, Halving, join
 from citygan.models.layers import BatchNorm2d, Dropout, init_normal
 
 PAPER_DEPTH = 8
@@ -59,7 +59,7 @@ class UNet(nn.Module):
         for i in range(depth):
             bare = i == 0 or i == depth - 1
             before = in_channels if i == 0 else widths[i - 1]
-            self.down.append(nn.Conv2d(before, widths[i], 4, 2, 1, bias=ends if bare else inside))
+            self.down.append(Halving(before, widths[i], bias=ends if bare else inside))
             self.down_norm.append(nn.Identity() if bare else BatchNorm2d(widths[i]))
         # up[0] is the innermost; each but that sees the output of the one before beside the encoder's at its size
         self.up = nn.ModuleList()
@@ -69,7 +69,7 @@ class UNet(nn.Module):
             before = widths[i] if i == depth - 1 else 2 * widths[i]
             last = i == 0
             after = out_channels if last else widths[i - 1]
-            self.up.append(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=last or inside))
+            self.up.append(Doubling(before, after, bias=last or inside))
             if not last:
                 self.up_norm.append(BatchNorm2d(after))
                 noisy = depth - 1 - i < 3 and dropout > 0
@@ -99,7 +99,7 @@ class UNet(nn.Module):
             x = convolution(F.relu_(x))
             if i < self.depth - 1:
                 x = self.dropout[i](self.up_norm[i](x))
-                x = torch.cat([skips.pop(), x], dim=1)
+                x = join(skips.pop(), x)
         return x.tanh()
 
 

@@ -45,7 +45,7 @@ class Group:
     schedule: Callable[[int, int], float]
     betas: tuple[float, float]
 
-    def optimizer(self, parameters: list[nn.Parameter], *, fused: bool, recorded: bool) -> torch.optim.Optimizer:
+    def optimizer(self, parameters: list[Tensor], *, fused: bool, recorded: bool) -> torch.optim.Optimizer:
         """The optimizer of these networks' parameters; `recorded`: its step can become part of a CUDA graph."""
         rate = torch.tensor(self.rate, device=parameters[0].device) if recorded else self.rate
         optimizer = torch.optim.Adam(parameters, lr=rate, betas=self.betas, fused=fused, capturable=recorded)

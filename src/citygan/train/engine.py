@@ -67,19 +67,19 @@ class Engine:
         if plan.compile:
             for network in self.networks.values():
                 network.compile()
+        self.parameters = {name: [p for _, p in self._named(name)] for name in recipe.groups}
+        # what an optimizer moves: the same memory, contiguous, since on CPUs it copies all else
+        self._moved = {name: [_flat(p.detach(), p) for p in group] for name, group in self.parameters.items()}
         self.optimizers = {name: self._optimizer(name) for name in recipe.groups}
-        self.parameters = {
-            name: [p for item in optimizer.param_groups for p in item["params"]]
-            for name, optimizer in self.optimizers.items()
-        }
         self._first_bad = torch.full((), NEVER, dtype=torch.int64, device=device)
-        self._now = torch.zeros((), dtype=torch.int64, device=device)  # the step, where a recorded step can read it
+        # the step and the averages' share of the new, where a recorded step can read them
+        self._now = torch.zeros((), dtype=torch.int64, device=device)
+        self._share = torch.zeros((), device=device)
         self._graph = StepGraph(self._carry_out) if plan.cuda_graphs else None
 
     def _optimizer(self, group_name: str) -> torch.optim.Optimizer:
-        parameters = [p for _, p in self._named(group_name)]
         return self.recipe.groups[group_name].optimizer(
-            parameters, fused=self.device.type in ("cpu", "cuda"), recorded=self.plan.cuda_graphs
+            self._moved[group_name], fused=self.device.type in ("cpu", "cuda"), recorded=self.plan.cuda_graphs
         )
 
     # one step
@@ -99,6 +99,9 @@ class Engine:
         """
         torch.manual_seed(_mix(self.plan.seed, step, self.ranks.rank))
         self._now.fill_(step)
+        # an average over a tenth of the steps so far, until that is longer than the decay's: a young one would
+        # still hold the noise that the network started from
+        self._share.fill_(max(1 - self.plan.ema, 9 / (10 + step)))
         for name, group in self.recipe.groups.items():
             rate = group.rate * group.schedule(step, self.plan.steps)
             for item in self.optimizers[name].param_groups:
@@ -124,7 +127,8 @@ class Engine:
                 if update is None:
                     return losses
                 if update.group not in begun:
-                    self.optimizers[update.group].zero_grad(set_to_none=True)
+                    for parameter in self.parameters[update.group]:
+                        parameter.grad = None
                     begun.add(update.group)
                 total = sum(update.losses.values(), torch.zeros((), device=self.device)) / len(parts)
                 total.backward(inputs=self.parameters[update.group], retain_graph=update.retain)
@@ -143,7 +147,9 @@ class Engine:
     def _step(self, group_name: str, losses: dict[str, Tensor]) -> None:
         """Averages over the ranks, checks, steps, and lets the averages follow."""
         optimizer = self.optimizers[group_name]
-        gradients = [p.grad for p in self.parameters[group_name] if p.grad is not None]
+        for moved, parameter in zip(self._moved[group_name], self.parameters[group_name], strict=True):
+            moved.grad = None if parameter.grad is None else _flat(parameter.grad, parameter)
+        gradients = [moved.grad for moved in self._moved[group_name] if moved.grad is not None]
         self.ranks.average(gradients)
         # the Euclidean norm: CPUs take five times as long for the largest magnitude
         told = [*torch._foreach_norm(gradients), *losses.values()]
@@ -154,6 +160,8 @@ class Engine:
         elif bool(bad):
             raise _diverged(int(self._now), losses, f"a loss or gradient of the {group_name} is not finite")
         optimizer.step()
+        for moved in self._moved[group_name]:
+            moved.grad = None
         for name in self.recipe.groups[group_name].networks:
             if name in self.averages:
                 self._follow(name)
@@ -161,7 +169,8 @@ class Engine:
     @torch.no_grad()
     def _follow(self, name: str) -> None:
         average, network = self.averages[name], self.networks[name]
-        torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - self.plan.ema)
+        for kept, new in zip(average.parameters(), network.parameters(), strict=True):
+            kept.lerp_(new, self._share)
         for mine, current in zip(average.buffers(), network.buffers(), strict=True):
             mine.copy_(current)
 
@@ -184,9 +193,9 @@ class Engine:
         parts |= {f"{name}-ema": dict(average.state_dict()) for name, average in self.averages.items()}
         for group_name, optimizer in self.optimizers.items():
             tensors: Tensors = {}
-            for key, parameter in self._named(group_name):
-                for what, value in optimizer.state.get(parameter, {}).items():
-                    tensors[f"{key}.{what}"] = value if isinstance(value, Tensor) else torch.tensor(value)
+            for (key, parameter), moved in zip(self._named(group_name), self._moved[group_name], strict=True):
+                for what, value in optimizer.state.get(moved, {}).items():
+                    tensors[f"{key}.{what}"] = _unflat(value, parameter)
             parts[f"optimizer-{group_name}"] = tensors
         return parts
 
@@ -205,7 +214,7 @@ class Engine:
             named = self._named(group_name)
             if {key.rpartition(".")[0] for key in tensors} - {key for key, _ in named}:
                 raise DamagedError(f"the state of optimizer-{group_name} is another network's", where=where)
-            for key, parameter in named:
+            for (key, parameter), moved in zip(named, self._moved[group_name], strict=True):
                 moments = {}
                 for what in ("step", "exp_avg", "exp_avg_sq"):
                     if f"{key}.{what}" not in tensors:
@@ -218,9 +227,8 @@ class Engine:
                         raise DamagedError(
                             f"{key}.{what} is {tuple(value.shape)}, not {tuple(parameter.shape)}", where=where
                         )
-                    # in the parameter's memory layout, which fused optimizers rely on
-                    moments[what] = torch.empty_like(parameter, requires_grad=False).copy_(value)
-                optimizer.state[parameter] = moments
+                    moments[what] = torch.empty_like(moved).copy_(_flat(value, parameter))
+                optimizer.state[moved] = moments
 
     def _named(self, group_name: str) -> list[tuple[str, nn.Parameter]]:
         return [
@@ -228,6 +236,24 @@ class Engine:
             for network in self.recipe.groups[group_name].networks
             for key, parameter in self.networks[network].named_parameters()
         ]
+
+
+def _flat(x: Tensor, parameter: nn.Parameter) -> Tensor:
+    """What belongs to a parameter, in the order of its memory: channels-last weights [A, B, h, w] -> [A, h, w, B]."""
+    return x.permute(0, 2, 3, 1) if _is_channels_last(parameter) else x
+
+
+def _unflat(x: Tensor, parameter: nn.Parameter) -> Tensor:
+    """The way back, for what has the size of the parameter."""
+    return x.permute(0, 3, 1, 2) if _is_channels_last(parameter) and x.dim() == 4 else x
+
+
+def _is_channels_last(parameter: nn.Parameter) -> bool:
+    return (
+        parameter.dim() == 4
+        and not parameter.is_contiguous()
+        and parameter.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 def _mix(*numbers: int) -> int:
