@@ -24,5 +24,6 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
         UsageError: No such row; the names are listed.
     """
     if name not in table:
-        raise UsageError(f"no {what} named '{name}'", hint=f"{did_you_mean(name, table)}There are: {', '.join(sorted(table))}")
+        hint = f"{did_you_mean(name, table)}There are: {', '.join(sorted(table))}"
+        raise UsageError(f"no {what} named '{name}'", hint=hint)
     return table[name]
