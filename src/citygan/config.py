@@ -148,8 +148,8 @@ class TrainSettings:
     cuda_graphs: bool = False
     """Record a step once and replay it, which saves its launches (CUDA, no accumulation, one device)."""
     ema: float = 0.0
-    """Decay of the exponential moving average of the generator, which then translates, at most (1 + step) / (10 + step);
-    0 is off."""
+    """Decay of the exponential moving average of the generator, which then translates; early on it is
+    (1 + step) / (10 + step); 0 is off."""
     log_every_steps: int = 50
     """Steps between lines of metrics.jsonl."""
     sample_every_steps: int = 1000
