@@ -452,7 +452,7 @@ def test_a_set_that_does_not_fit_the_run_is_refused(home: Path, tmp_path: Path, 
         writer.finish({"classes": classes.to_dict() if classes else None, "photo_channels": 3})
     with pytest.raises(DataError, match="no photos to compare with"):
         evaluate_run("tiny", device="cpu", data=tmp_path / "bare")
-    with pytest.raises(DataError, match="has no classes, the run was trained on"):
+    with pytest.raises(DataError, match="no label maps, which this run translates"):
         evaluate_run("tiny", device="cpu", data=tmp_path / "photos")
     result = evaluate_run("tiny", device="cpu", data=tmp_path / "again")
     figure = result["metrics"]["ssim"]["mean_colour"]
@@ -479,7 +479,7 @@ def test_what_cannot_be_scored_names_the_splits_that_can(home: Path, tmp_path: P
         ("noval", r"no split 'val', .*noval\. It has train, test; --split train or --split test can be scored"),
         ("bare", r"no photos to compare with, .*split val\. --split train can be scored"),
         ("unlabelled", r"no label maps, which this run translates, .*split val\. --split train can be scored"),
-        ("none", r"no photos to compare with, .*split val\. --data names another set"),
+        ("none", r"no photos to compare with, .*split val\. Take another set"),
     ):
         with pytest.raises(CityganError) as caught:
             evaluate_run("tiny", device="cpu", data=tmp_path / name)

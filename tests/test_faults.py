@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import resource
@@ -25,6 +26,8 @@ import torch
 
 from citygan.building import check_device
 from citygan.config import Layer, resolve
+from citygan.data.store import Item
+from citygan.data.writer import SetWriter
 from citygan.errors import MachineError
 from citygan.files import write_json
 from citygan.models.unet import UNet
@@ -168,11 +171,24 @@ OUTPUTS = {
     "output inside a prepared set": Row(
         ("translate", "data/tiny", "data/tiny/out"), 2, ("within",), again=("translate", "data/tiny", "out")
     ),
-    "output exists": Row(TRANSLATE, 2, ("out/0.png", "--force", "--missing"), fill_out, again=(*TRANSLATE, "--force")),
+    "output exists": Row(
+        TRANSLATE, 2, ("1 output exists already, out/0.png. --force", "--missing"), fill_out,
+        again=(*TRANSLATE, "--force"),
+    ),
     "output is a file": Row(
         TRANSLATE, 2, ("out",), lambda p: (p / "out").write_bytes(b"x"), lambda p: (p / "out").unlink()
     ),
-    "no input": Row(("translate", "lables", "out"), 3, ("lables", "no such file"), again=TRANSLATE),
+    "no input": Row(("translate", "lables", "out"), 3, ("lables", "no such file", "mean labels?"), again=TRANSLATE),
+    "no set": Row(("translate", "tinyy", "out"), 3, ("or prepared set, tinyy. Did you mean tiny?",), again=TRANSLATE),
+    "a choice among one checkpoint": Row(
+        (*TRANSLATE, "--run", "runs/a/checkpoints/00000002", "--checkpoint", "best"), 2,
+        ("--checkpoint cannot choose",),
+        again=(*TRANSLATE, "--run", "runs/a/checkpoints/00000002"),
+    ),
+    "no such split": Row(
+        ("translate", "tiny", "out", "--split", "tset"), 2, ("no split 'tset'", "--split train or --split val"),
+        again=("translate", "tiny", "out", "--split", "train"),
+    ),
     "empty input": Row(
         ("translate", "e", "out"), 3, ("e", "no pictures"), lambda p: (p / "e").mkdir(), again=TRANSLATE
     ),
@@ -475,6 +491,25 @@ def test_with_nothing_but_bad_pictures_nothing_is_done(street: Street) -> None:
     street.done(*TRANSLATE)
 
 
+def test_many_faults_of_one_cause_are_told_together(street: Street) -> None:
+    for i in range(10, 22):
+        write(street.path / f"labels/{i}.png", encode_png(np.array([[7, 90 + i], [7, 7]], np.uint8)))
+    write(street.path / "labels/30.png", b"")
+    result = street.refused(4, "13 of 15 pictures failed", "all by --json", by=TRANSLATE)
+    told = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 6 and sum("labels/30.png" in line for line in told) == 1
+    assert told[-2].endswith("): labels/13.png, labels/14.png, labels/15.png, labels/16.png, labels/17.png and 4 more")
+    assert len(json.loads(street.run(*TRANSLATE, "--missing", "--json").out)["failed"]) == 13
+    for i in range(18, 22):
+        (street.path / f"labels/{i}.png").unlink()
+    street.refused(4, "each named above", by=(*TRANSLATE, "--force"))
+    for name in ("0.png", "1.png"):
+        (street.path / "labels" / name).unlink()
+    street.refused(
+        3, "none of 9 pictures", "takes label maps by the class table cityscapes", by=("translate", "labels", "o")
+    )
+
+
 def test_ids_are_told_with_their_counts_and_first_pixel(street: Street) -> None:
     write(street.path / "labels/bad.png", encode_png(np.array([[7, 200], [200, 99]], np.uint8)))
     line = next(line for line in street.run(*TRANSLATE).err.splitlines() if "bad.png" in line)
@@ -505,6 +540,39 @@ def test_any_name_comes_out_the_same(street: Street) -> None:
     (street.path / "-n.png").write_bytes(picture)
     assert street.done("translate", "--", "-n.png", "-out").paths == ["-out/-n.png"]
     assert street.done("translate", "in/line\nbreak.png", "o2").out == "o2/line\nbreak.png\n"
+
+
+def test_a_prepared_set_is_known_by_its_name_too(street: Street) -> None:
+    result = street.done("translate", "tiny", "out")
+    assert result.paths == ["out/val000.png", "out/val001.png"] and "translating data/tiny, split val" in result.err
+    again = street.done("translate", "tiny", "out", "--missing")
+    assert again.out == "" and "all there already (2 pictures): nothing to do" in again.err
+    assert "all there already" in street.done("translate", "data/tiny", "out", "--missing").err
+    other = street.done("translate", "tiny", "train", "--split", "train").err.splitlines()[-1]
+    assert other == "next: citygan evaluate --metric ssim --split train"
+    # a file or folder of that name goes before
+    shutil.copytree("labels", "tiny")
+    assert street.done("translate", "tiny", "o2").paths == ["o2/0.png", "o2/1.png"]
+
+
+def test_label_maps_for_a_run_of_pictures_are_told(street: Street) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    flat = np.kron(np.array([[7, 90], [11, 40]], np.uint8), np.ones((16, 16), np.uint8))[..., None].repeat(3, 2)
+    for name, source in (("noise", picture), ("flat", flat)):
+        writer = SetWriter(Path("data") / name, size=(32, 32), plan={})
+        writer.split("train").append(Item("x", {}, (32, 32)), photo=picture, source=source)
+        writer.finish({"photo_channels": 3, "source_channels": 3, "classes": None})
+        street.done("train", "--data", name, *NARROW, "--steps", "1", "--name", name)
+    warned = street.done("translate", "labels", "out", "--run", "noise")
+    assert warned.err.count("warning: labels/0.png looks like a label map") == 1 and "1.png looks" not in warned.err
+    assert len(warned.paths) == 2
+    assert "looks like" not in street.done("translate", "labels", "o2", "--run", "flat").err
+    assert "looks like" not in street.done("translate", "noise", "o3", "--run", "noise", "--split", "train").err
+
+
+def test_where_nothing_can_be_scored_no_command_is_proposed(street: Street) -> None:
+    shutil.rmtree("data/tiny")
+    assert "next: " not in street.done(*TRANSLATE).err
 
 
 def test_links_are_followed_once(street: Street) -> None:

@@ -76,8 +76,10 @@ def evaluate_run(
         translator = load(run, checkpoint=checkpoint, device=device)
     else:
         translator = run
+    from citygan.translation import split_for
+
     prepared = set_of_run(translator, data)
-    part = split_to_score(translator, prepared, split)
+    part = split_for(translator, prepared, split, scored=True)
     painter = fit_painter(prepared)
 
     def jobs() -> Iterator[Job]:
@@ -200,38 +202,6 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
     except UsageError as problem:
         hint = f"{problem.hint}; --data names the set to use" if problem.hint else "--data names the set to use"
         raise UsageError(problem.what, where=problem.where, hint=hint) from problem
-
-
-def split_to_score(translator: Translator, data: PreparedSet, name: str) -> Split:
-    """The split of that name, with photos and with what the translator takes.
-
-    Raises:
-        UsageError: No such split.
-        DataError: It lacks something, or is by other classes; the splits that do not are named.
-    """
-    label = translator.classes is not None
-    given = "label" if label else "source"
-    scorable = [split.name for split in data.splits.values() if {"photo", given} <= split.arrays.keys()]
-    hint = f"--split {' or --split '.join(scorable)} can be scored" if scorable else "--data names another set"
-    try:
-        split = data.split(name)
-    except UsageError as problem:
-        raise UsageError(problem.what, where=problem.where, hint=f"{problem.hint}; {hint}") from problem
-    where = f"{data.path}, split {name}"
-    if split.photo is None:
-        raise DataError("no photos to compare with", where=where, hint=hint)
-    if label and data.classes != translator.classes:
-        assert translator.classes is not None
-        theirs = "no classes" if data.classes is None else f"the classes {data.classes.name}"
-        raise DataError(
-            f"the set has {theirs}, the run was trained on {translator.classes.name}",
-            where=data.path,
-            hint="--data names a set prepared with the run's classes",
-        )
-    if given not in split.arrays:
-        what = "label maps" if label else "source pictures"
-        raise DataError(f"no {what}, which this run translates", where=where, hint=hint)
-    return split
 
 
 # putting it together

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from citygan.data.labels import ClassTable
 
 UInt8 = npt.NDArray[np.uint8]
+FEW = 64  # colours: more than a class table has, less than any photo
 GAP = 4  # pixels between pictures
 TITLE = 22  # pixels of the line above
 
@@ -18,6 +19,15 @@ TITLE = 22  # pixels of the line above
 def label_colours(label: npt.NDArray[np.integer], table: ClassTable) -> UInt8:
     """A label map in its classes' colours, uint8 [H, W] -> [H, W, 3]."""
     return table.palette[label]
+
+
+def few_colours(picture: UInt8) -> bool:
+    """Whether a picture, uint8 [H, W, C], is in flat colours, as label maps are and photos are not."""
+    height, width, channels = picture.shape
+    rows, columns = (max(1, side // 256) for side in (height, width))
+    pixels = picture[::rows, ::columns].reshape(-1, channels).astype(np.int64)
+    colours = pixels @ np.array([1, 1 << 8, 1 << 16])[:channels]
+    return len(colours) >= 16 * FEW and len(np.unique(colours)) <= FEW
 
 
 def sheet(rows: Sequence[Sequence[npt.NDArray[np.uint8]]], titles: Sequence[str] = ()) -> UInt8:

@@ -24,7 +24,7 @@ from citygan.progress import Progress, say
 from citygan.report import write_report
 from citygan.resuming import find
 from citygan.runs import versions
-from citygan.sheets import label_colours, sheet
+from citygan.sheets import few_colours, label_colours, sheet
 from citygan.train import checkpoint
 from citygan.train.distributed import Ranks
 from citygan.train.engine import Engine, Plan
@@ -165,6 +165,8 @@ class _Run:
         self.shown = ""
         self.named = False  # whether runs/last names this run since it started or went on
         self.validation = validation
+        source = data.split("train").source
+        self.few_colours = not built.inputs.is_label and source is not None and few_colours(np.asarray(source[0]))
 
     def events(self) -> Events:
         return Events(log=self._log, sample=self._sample, checkpoint=self._checkpoint, progress=self._progress)
@@ -305,7 +307,12 @@ class _Run:
                 "pictures": min(len(self.validation), self.settings.train.validation_pictures),
                 "beside": self.beside,
             },
-            "data": {"name": self.data.name, "checksum": self.data.checksum, "pairs": _pairs(self.data)},
+            "data": {
+                "name": self.data.name,
+                "checksum": self.data.checksum,
+                "pairs": _pairs(self.data),
+                "few_colours": self.few_colours,
+            },
             "threads": torch.get_num_threads(),
             "ranks": self.ranks.size,
             "window": window.to_dict(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,12 +16,17 @@ import numpy as np
 import numpy.typing as npt
 
 from citygan.data.labels import ClassTable
-from citygan.errors import CityganError, DataError, UsageError
-from citygan.files import write_bytes
+from citygan.data.store import PreparedSet, Split
+from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
+from citygan.files import data_home, write_bytes
 from citygan.infer import Translator
 from citygan.pictures import SUFFIXES, encode_picture, read_index, read_label, read_photo, read_source
+from citygan.sheets import few_colours
+from citygan.train.checkpoint import read_state
 
 READ_AHEAD = 8  # pictures decoded before they are needed
+TOLD = 3  # faults of one cause told in full ...
+NAMED = 5  # ... and further files named
 
 
 @dataclass(frozen=True)
@@ -39,11 +46,49 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job became: the files written, or what was wrong."""
+    """What a job became: the files written, or what was wrong.
+
+    Attributes:
+        doubt: What it looks like that the translator does not take.
+    """
 
     job: Job
     written: list[Path]
     problem: CityganError | None = None
+    doubt: str | None = None
+
+
+class Problems:
+    """The faults of many files, of which the first of each cause are told in full, the others together."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._by_cause: dict[tuple[object, ...], list[CityganError]] = {}
+
+    def add(self, problem: CityganError) -> str | None:
+        """Takes one in; the line to tell now, if any."""
+        self.all.append(str(problem))
+        cause = (type(problem), re.sub(r"\d+", "#", _short(problem)), problem.hint)
+        alike = self._by_cause.setdefault(cause, [])
+        alike.append(problem)
+        return str(problem) if len(alike) <= TOLD else None
+
+    def rest(self) -> Iterator[str]:
+        """A line for each cause of which not all have been told."""
+        for alike in self._by_cause.values():
+            names = [str(problem.where) for problem in alike[TOLD:]]
+            if names:
+                more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+                yield f"likewise ({_short(alike[0])}): {', '.join(names[:NAMED])}{more}"
+
+    @property
+    def all_told(self) -> bool:
+        """Whether every one was told with its name."""
+        return all(len(alike) <= TOLD + NAMED for alike in self._by_cause.values())
+
+
+def _short(problem: CityganError) -> str:
+    return problem.what.partition(":")[0]
 
 
 def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
@@ -67,7 +112,7 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
         if path.is_dir():
             jobs += _folder_jobs(path, takes_labels)
         elif not os.path.lexists(path):
-            raise DataError("no such file or folder", where=text)
+            raise _not_there(text)
         else:
             jobs.append(Job(path, path.stem))
     seen: dict[str, Path] = {}
@@ -79,8 +124,17 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
             )
         seen[job.stem] = job.source
     if not jobs:
-        raise DataError("nothing to translate")
+        raise DataError("nothing to translate", hint="- takes paths from stdin, one a line")
     return jobs
+
+
+def _not_there(text: str) -> DataError:
+    folder = os.path.dirname(text.rstrip("/"))
+    known = [manifest.parent.name for manifest in data_home().glob("*/dataset.yaml")]
+    with contextlib.suppress(OSError):
+        known += [os.path.join(folder, name) for name in os.listdir(folder or ".")]
+    near = did_you_mean(text.rstrip("/"), known).rstrip()
+    return DataError("no such file, folder or prepared set", where=text, hint=near or None)
 
 
 def _folder_jobs(folder: Path, takes_labels: bool) -> list[Job]:
@@ -114,7 +168,7 @@ def check_outputs(
     if not suffix.lower().endswith((".png", ".jpg", ".jpeg")):
         raise UsageError(f"'{suffix}' ends in no kind of picture", where="--suffix", hint="Take .png or .jpg")
     if "/" in suffix:
-        raise UsageError(f"'{suffix}' is no suffix", where="--suffix")
+        raise UsageError(f"'{suffix}' names a folder", where="--suffix", hint="Take .png or .jpg")
     sources = {os.path.realpath(job.source) for job in jobs}
     left, existing = [], []
     for job in jobs:
@@ -127,13 +181,49 @@ def check_outputs(
         if not missing or len(there) < len(files):
             left.append(job)
     if existing and not (force or missing):
-        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
+        many = len(existing) > 1
         raise UsageError(
-            f"exists already{more}",
-            where=existing[0],
+            f"{counted(len(existing), 'output')} exist{'s'[many:]} already",
+            where=f"{existing[0]} and others" if many else existing[0],
             hint="--force overwrites, --missing makes only what is not there",
         )
     return left
+
+
+def split_for(translator: Translator, data: PreparedSet, name: str, *, scored: bool = False) -> Split:
+    """The split of that name, with what the translator takes.
+
+    Args:
+        scored: It must have photos too, to compare with.
+
+    Raises:
+        UsageError: No such split.
+        DataError: It lacks something, or is by other classes; the splits that would do are named.
+    """
+    kind = "source" if translator.classes is None else "label"
+    needed = {kind, "photo"} if scored else {kind}
+    fitting = [split.name for split in data.splits.values() if needed <= split.arrays.keys()]
+    hint = "Take another set"
+    if fitting:
+        hint = f"--split {' or --split '.join(fitting)} can be {'scored' if scored else 'translated'}"
+    try:
+        split = data.split(name)
+    except UsageError as problem:
+        raise UsageError(problem.what, where=problem.where, hint=f"{problem.hint}; {hint}") from problem
+    where = f"{data.path}, split {name}"
+    if scored and split.photo is None:
+        raise DataError("no photos to compare with", where=where, hint=hint)
+    if kind not in split.arrays:
+        what = "source pictures" if kind == "source" else "label maps"
+        raise DataError(f"no {what}, which this run translates", where=where, hint=hint)
+    if translator.classes is not None and data.classes != translator.classes:
+        theirs = "no classes" if data.classes is None else f"the classes {data.classes.name}"
+        raise DataError(
+            f"the set has {theirs}, the run was trained on {translator.classes.name}",
+            where=data.path,
+            hint="Take a set that was prepared with the run's classes",
+        )
+    return split
 
 
 def translate_files(
@@ -160,7 +250,7 @@ def translate_files(
     with ThreadPoolExecutor(2, "read") as readers, ThreadPoolExecutor(2, "write") as writers:
         waiting: list[tuple[Job, Future[_Input]]] = []
         remaining = iter(jobs)
-        writing: list[tuple[Job, list[Future[Path]]]] = []
+        writing: list[tuple[Job, str | None, list[Future[Path]]]] = []
         group: list[tuple[Job, _Input]] = []
 
         def fill() -> None:
@@ -176,9 +266,10 @@ def translate_files(
             if translator.needs_instances:
                 instances = np.stack([picture.instance for _, picture in group if picture.instance is not None])
             versions = [translator.translate(arrays, instances=instances, sample=k, tile=tile) for k in range(samples)]
-            for i, (job, _) in enumerate(group):
+            for i, (job, picture) in enumerate(group):
                 files = outputs_of(job, out, suffix, samples)
-                writing.append((job, [writers.submit(_write, file, versions[k][i]) for k, file in enumerate(files)]))
+                futures = [writers.submit(_write, file, versions[k][i]) for k, file in enumerate(files)]
+                writing.append((job, picture.doubt, futures))
             group.clear()
 
         fill()
@@ -201,8 +292,9 @@ def translate_files(
             yield _finished(writing.pop(0))
 
 
-def _finished(item: tuple[Job, list[Future[Path]]]) -> Outcome:
-    return Outcome(item[0], [future.result() for future in item[1]])
+def _finished(item: tuple[Job, str | None, list[Future[Path]]]) -> Outcome:
+    job, doubt, futures = item
+    return Outcome(job, [future.result() for future in futures], doubt=doubt)
 
 
 def _write(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
@@ -214,11 +306,13 @@ def _write(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
 class _Input:
     array: npt.NDArray[Any]
     instance: npt.NDArray[Any] | None
+    doubt: str | None = None
 
 
 def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | None) -> Callable[[Job], _Input]:
     limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
     own = translator.classes
+    doubts = own is None and not _learnt_from_few_colours(translator)
     convert = None
     if own is not None and table is not None and table.name != own.name:
         convert = _conversion(table, own)
@@ -229,27 +323,35 @@ def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | 
             if translator.inputs.channels == 1:
                 array = read_source(job.source, **limit)
                 if array.shape[2] != 1:
-                    raise DataError("in colours; this model takes grey pictures", where=job.source)
+                    raise DataError("a picture in colours, and this run takes grey ones", where=job.source)
             height, width = array.shape[:2]
             if translator.pairs is not None and width == 2 * height:  # a pair like those it learnt from
                 array = array[:, :height] if translator.pairs == "AtoB" else array[:, height:]
-            return _Input(np.ascontiguousarray(array), None)
+            doubt = "a label map" if doubts and few_colours(array) else None
+            return _Input(np.ascontiguousarray(array), None, doubt)
         label = read_label(job.source, table or own, **limit)
         instance = None
         if convert is not None:
             label = convert[label]
         if translator.needs_instances:
             if job.instance is None:
-                raise DataError("no instance map belongs to it, and this model needs one", where=job.source)
+                raise DataError("no instance map belongs to it, and this run needs one", where=job.source)
             instance = read_index(job.instance, **limit)
             if instance.shape != label.shape:
+                sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (instance, label)]
                 raise DataError(
-                    f"instances are {instance.shape[1]}x{instance.shape[0]}, labels {label.shape[1]}x{label.shape[0]}",
-                    where=job.instance,
+                    f"an instance map of {sizes[0]} for a label map ({job.source}) of {sizes[1]}", where=job.instance
                 )
         return _Input(label, instance)
 
     return read
+
+
+def _learnt_from_few_colours(translator: Translator) -> bool:
+    """Whether the pictures it learnt from look like label maps too, as those of many published pairs do."""
+    if translator.path is None:
+        return False
+    return bool((read_state(translator.path).get("data") or {}).get("few_colours", False))
 
 
 def _conversion(given: ClassTable, own: ClassTable) -> npt.NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from citygan.data.store import PreparedSet
     from citygan.infer import Translator
+    from citygan.translation import Problems
 
 
 def translate(
@@ -19,11 +22,13 @@ def translate(
         list[str],
         typer.Argument(
             metavar="INPUT... OUT",
-            help="Files, folders, a prepared set, or - (paths on stdin); last the output folder.",
+            help="Files, folders, a prepared set (by name or path), or - (paths on stdin); last the output folder.",
         ),
     ],
     run: Annotated[str | None, typer.Option(help="Run or checkpoint folder.  (default: the last run)")] = None,
-    checkpoint: Annotated[str, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.")] = "last",
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  (default: last)")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="Split of a prepared set.  (default: val)")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Versions of each picture: STEM-1 to STEM-K.")] = 1,
     tile: Annotated[
@@ -60,54 +65,57 @@ def translate(
         raise UsageError(f"a generator writes photos, not '{write}'", where="--write")
     *inputs, out = paths
     if Path(out).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp") and not Path(out).is_dir():
-        raise UsageError("the output is a folder, and this looks like a file", where=out, hint="Name a folder")
+        raise UsageError("the output must be a folder, and this looks like a file", where=out, hint="Name a folder")
     size = _tile(tile)
 
     from citygan.data.labels import table_named
     from citygan.infer import load
     from citygan.progress import say
-    from citygan.runs import describe
+    from citygan.runs import describe, is_checkpoint, no_choice
+    from citygan.translation import Problems
 
+    if checkpoint is not None and is_checkpoint(run):
+        raise no_choice(str(run))
     chosen: Any = mode
-    translator = load(run, checkpoint=checkpoint, device=device, mode=chosen, seed=seed, bf16=precision == "bf16")
+    translator = load(
+        run, checkpoint=checkpoint or "last", device=device, mode=chosen, seed=seed, bf16=precision == "bf16"
+    )
     assert translator.path is not None
     say(f"using {describe(translator.path)}")
     table = None if classes is None else table_named(classes)
     if table is not None and translator.classes is None:
-        raise UsageError("this model takes pictures, not label maps", where="--classes")
-    if len(inputs) == 1 and (Path(inputs[0]) / "dataset.yaml").is_file():
+        raise UsageError("--classes is of label maps, and this run takes pictures", hint="Leave it out")
+    prepared = _set_named(inputs)
+    failed = Problems()
+    options: dict[str, Any] = {"samples": samples, "tile": size, "suffix": suffix, "batch": batch}
+    if prepared is not None:
         if table is not None:
-            raise UsageError("a prepared set knows its classes", where="--classes", hint="Leave it out")
-        done, failed = _prepared(
-            translator,
-            inputs[0],
-            split or "val",
-            Path(out),
-            force,
-            missing,
-            as_json,
-            {"samples": samples, "tile": size, "suffix": suffix, "batch": batch},
-        )
+            raise UsageError("--classes is not for a prepared set, which knows its classes", hint="Leave it out")
+        say(f"translating {prepared.path}, split {split or 'val'}")
+        done = _prepared(translator, prepared, split or "val", Path(out), force, missing, as_json, options)
     else:
         if split is not None:
-            raise UsageError("only a prepared set has splits", where="--split")
-        done, failed = _files(
-            translator,
-            inputs,
-            Path(out),
-            force,
-            missing,
-            as_json,
-            {
-                "table": table,
-                "samples": samples,
-                "tile": size,
-                "suffix": suffix,
-                "batch": batch,
-                "max_pixels": max_pixels,
-            },
-        )
-    _finish(translator, done, failed, as_json, run)
+            raise UsageError("only a prepared set has splits", where="--split", hint="citygan translate demo out/")
+        options |= {"table": table, "max_pixels": max_pixels}
+        done = _files(translator, inputs, Path(out), force, missing, as_json, options, failed)
+    _finish(translator, done, failed, as_json)
+    following = _next_command(translator, prepared, split, {"--run": run, "--checkpoint": checkpoint})
+    if following is not None:
+        say(f"next: {following}")
+
+
+def _set_named(inputs: list[str]) -> PreparedSet | None:
+    """The prepared set that the only input is: by its path, or by its name where nothing else is called so."""
+    from citygan.data.store import MANIFEST, PreparedSet, resolve_set
+    from citygan.files import data_home
+
+    if len(inputs) != 1:
+        return None
+    (given,) = inputs
+    if (Path(given) / MANIFEST).is_file():
+        return PreparedSet.open(given)
+    by_name = given != "-" and len(Path(given).parts) == 1 and not os.path.lexists(given)
+    return resolve_set(given) if by_name and (data_home() / given).is_dir() else None
 
 
 def _files(
@@ -118,7 +126,8 @@ def _files(
     missing: bool,
     as_json: bool,
     options: dict[str, Any],
-) -> tuple[list[Path], list[str]]:
+    failed: Problems,
+) -> list[Path]:
     from citygan.files import clean_temporaries
     from citygan.progress import Progress, say
     from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files
@@ -128,24 +137,37 @@ def _files(
             _check_outside(given, out)
     jobs = find_jobs(inputs, translator.classes is not None)
     left = check_outputs(jobs, out, options["suffix"], options["samples"], force=force, missing=missing)
-    if len(left) < len(jobs):
-        say(f"{len(jobs) - len(left)} of {len(jobs)} are there already")
+    _say_left(len(left), len(jobs))
     for folder in {file.parent for job in left for file in outputs_of(job, out, options["suffix"], 1)}:
         clean_temporaries(folder)
     done: list[Path] = []
-    failed: list[str] = []
+    doubted = False
     progress = Progress("translating", len(left), unit="picture")
     try:
         for number, outcome in enumerate(translate_files(translator, left, out, **options), 1):
-            if outcome.problem is not None:
-                failed.append(str(outcome.problem))
-                say(f"error: {outcome.problem}")
+            if outcome.problem is not None and (line := failed.add(outcome.problem)):
+                say(f"error: {line}")
+            if outcome.doubt is not None and not doubted:
+                doubted = True
+                say(f"warning: {outcome.job.source} looks like {outcome.doubt}, and this run learnt from pictures")
             _print(outcome.written, as_json)
             done += outcome.written
             progress.update(number)
     finally:
         progress.close()
-    return done, failed
+    for line in failed.rest():
+        say(f"error: {line}")
+    return done
+
+
+def _say_left(left: int, count: int) -> None:
+    from citygan.errors import counted
+    from citygan.progress import say
+
+    if not left:
+        say(f"all there already ({counted(count, 'picture')}): nothing to do")
+    elif left < count:
+        say(f"{count - left} of {count} are there already")
 
 
 def _check_outside(given: str, out: Path) -> None:
@@ -157,31 +179,26 @@ def _check_outside(given: str, out: Path) -> None:
 
 def _prepared(
     translator: Translator,
-    name: str,
+    prepared: PreparedSet,
     split: str,
     out: Path,
     force: bool,
     missing: bool,
     as_json: bool,
     options: dict[str, Any],
-) -> tuple[list[Path], list[str]]:
-    from citygan.data.store import PreparedSet
-    from citygan.errors import DataError
+) -> list[Path]:
     from citygan.files import write_bytes
     from citygan.pictures import encode_picture
     from citygan.progress import Progress
-    from citygan.translation import Job, check_outputs, outputs_of
+    from citygan.translation import Job, check_outputs, outputs_of, split_for
 
-    _check_outside(name, out)
-    prepared = PreparedSet.open(name)
-    part = prepared.split(split)
-    if translator.classes is not None and part.label is not None and prepared.classes != translator.classes:
-        theirs = "no classes" if prepared.classes is None else f"the classes {prepared.classes.name}"
-        raise DataError(f"has {theirs}, the run was trained on {translator.classes.name}", where=name)
+    _check_outside(str(prepared.path), out)
+    part = split_for(translator, prepared, split)
     suffix, samples = options["suffix"], options["samples"]
     jobs = [Job(part.path / item.stem, item.stem) for item in part.items]
     wanted = {job.stem for job in check_outputs(jobs, out, suffix, samples, force=force, missing=missing)}
     left = [(index, job) for index, job in enumerate(jobs) if job.stem in wanted]
+    _say_left(len(left), len(jobs))
     done: list[Path] = []
     progress = Progress("translating", len(left) * samples, unit="picture")
     try:
@@ -197,7 +214,7 @@ def _prepared(
                 progress.update(k * len(left) + number)
     finally:
         progress.close()
-    return done, []
+    return done
 
 
 def _print(files: list[Path], as_json: bool) -> None:
@@ -208,28 +225,49 @@ def _print(files: list[Path], as_json: bool) -> None:
             print_path(file)
 
 
-def _finish(translator: Translator, done: list[Path], failed: list[str], as_json: bool, run: str | None) -> None:
-    from citygan.errors import DataError, PartialError
-    from citygan.progress import say
+def _finish(translator: Translator, done: list[Path], failed: Problems, as_json: bool) -> None:
+    from citygan.errors import DataError, PartialError, counted
 
     if as_json:
         record = {
             "run": str(translator.path),
             "step": translator.step,
             "written": [os.fsdecode(file) for file in done],
-            "failed": failed,
+            "failed": failed.all,
             "protocol": translator.protocol(),
         }
         print(json.dumps(record))
-    if failed and not done:
-        raise DataError(f"none of {len(failed)} pictures could be read")
-    if failed:
-        raise PartialError(f"{len(failed)} of {len(done) + len(failed)} pictures failed, each named above")
-    from citygan.runs import run_of
+    count = len(failed.all)
+    if count and not done:
+        takes = "grey pictures" if translator.inputs.channels == 1 else "pictures"
+        if translator.classes is not None:
+            takes = f"label maps by the class table {translator.classes.name}"
+        raise DataError(f"none of {counted(count, 'picture')} could be read", hint=f"The run takes {takes}")
+    if count:
+        named = "each named above" if failed.all_told else "the first of each kind named above, all by --json"
+        raise PartialError(f"{count} of {counted(len(done) + count, 'picture')} failed, {named}")
 
-    assert translator.path is not None
-    of = run_of(translator.path)
-    say("next: citygan evaluate --metric ssim" + ("" if run is None or of is None else f" --run {shlex.quote(run)}"))
+
+def _next_command(
+    translator: Translator, prepared: PreparedSet | None, split: str | None, given: dict[str, str | None]
+) -> str | None:
+    """The line that scores the run, on what was translated where that has photos; None where nothing can be scored."""
+    from citygan.errors import CityganError
+    from citygan.evaluation import set_of_run
+    from citygan.translation import split_for
+
+    own = None
+    with contextlib.suppress(CityganError):
+        own = set_of_run(translator)
+    names = dict.fromkeys((split or "val", "val", "test", "train"))
+    for data, name in ((data, name) for data in (prepared, own) if data is not None for name in names):
+        with contextlib.suppress(CityganError):
+            split_for(translator, data, name, scored=True)
+            flags = {**given, "--split": None if name == "val" else name}
+            flags["--data"] = None if own is not None and data.checksum == own.checksum else str(data.path)
+            more = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
+            return f"citygan evaluate --metric ssim{more}"
+    return None
 
 
 def _tile(text: str | None) -> tuple[int, int] | None:
