@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from citygan.config import Layer, Settings, resolve
-from citygan.errors import DamagedError, UsageError
+from citygan.errors import DamagedError, UsageError, did_you_mean
 from citygan.files import new_folder, read_last, runs_home, write_text
 from citygan.train.checkpoint import best_step, path_of, read_state, steps
 from citygan.yamlfile import read_yaml, to_yaml
@@ -46,7 +46,7 @@ def resolve_run(run: str | Path | None = None) -> Path:
     for candidate in (runs_home() / run, Path(run)):
         if is_run(candidate):
             return candidate
-    raise UsageError(f"no run '{run}'", where=runs_home(), hint=listing)
+    raise UsageError(f"no run '{run}'", where=runs_home(), hint=f"{did_you_mean(str(run), there)}{listing}")
 
 
 def is_checkpoint(run: str | Path | None) -> bool:
@@ -110,7 +110,7 @@ def newest_whole(run: Path) -> tuple[Path | None, dict[Path, str]]:
             continue
         return folder, problems
     if problems:
-        raise DamagedError(f"no whole checkpoint: {next(iter(problems.values()))}", where=run)
+        raise DamagedError(f"no whole checkpoint is left ({next(iter(problems.values()))})", where=run)
     return None, problems
 
 

@@ -77,7 +77,7 @@ def evaluate(
             result = _folders(fake, real, names, labels, data, per_image, force, counter)
         else:
             if labels is not None:
-                raise UsageError("belongs to --fake and --real", where="--labels", hint="A run's set has its labels")
+                raise UsageError("--labels belongs to --fake and --real", hint="The set of a run has its labels")
             if checkpoint is not None:
                 _check_choice(run)
             result, to_translate = _run(
@@ -145,11 +145,12 @@ def _check_folders(
     if fake is None or real is None:
         raise UsageError("--fake and --real go together", hint="citygan evaluate --fake out/ --real photos/")
     if of_runs:
-        raise UsageError(
-            f"{', '.join(of_runs)} belongs to a run, not to folders", hint="Leave it out, or --fake and --real"
-        )
+        belong = f"belong{'s'[len(of_runs) > 1 :]} to a run, not to folders"
+        raise UsageError(f"{', '.join(of_runs)} {belong}", hint="Leave that out, or --fake and --real")
     if data is not None and labels is None:
-        raise UsageError("--data gives the mean colours of classes, and there are no --labels", where="--data")
+        raise UsageError(
+            "--data gives the mean colours of classes, and there are no --labels", hint="Give both or none"
+        )
 
 
 def _folders(

@@ -58,7 +58,7 @@ def train(
     fixed = {"--model": model, "--name": name, "--init": init, "--config": config, "--quick/--full": quick}
     said = [flag for flag, value in fixed.items() if value is not None]
     if resume is not None and said:
-        raise UsageError("--resume goes on with a run as it is", where=", ".join(said), hint="Leave it out")
+        raise UsageError(f"--resume goes on with a run as it is, without {', '.join(said)}", hint="Leave it out")
     flags: dict[str, Any] = {}
     training = {"steps": steps, "epochs": epochs, "batch": batch}
     training = {key: value for key, value in training.items() if value is not None}
@@ -272,12 +272,13 @@ def _text(value: Any) -> str | None:
 
 
 def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
+    from citygan.errors import counted
     from citygan.progress import say
 
     form = ", quick form: narrow, short, its own schedule (--full for the paper's settings)" if settings.quick else ""
     width, height = prepared.size
-    count = len(prepared.split("train"))
-    say(f"training {settings.model} on {prepared.path} ({count} pictures of {width}x{height}) on {place}{form}")
+    count = counted(len(prepared.split("train")), "picture")
+    say(f"training {settings.model} on {prepared.path} ({count} of {width}x{height}) on {place}{form}")
     if settings.inference == "auto" and settings.inference_mode == "running":
         say("batch above 1: translation will use running statistics (--set inference=paper for each picture's own)")
 
