@@ -187,7 +187,7 @@ def summary(run: Path) -> dict[str, Any]:
         raise DamagedError("no whole checkpoint yet", where=run)
     state = read_state(path_of(folder, there[-1]))
     best = best_step(folder)
-    score, figures = state.get("score"), dict(state.get("figures") or {})
+    score, figures = state.get("score"), {"ssim": None, "psnr": None, **(state.get("figures") or {})}
     about = {
         "run": str(run),
         "model": state.get("model"),
