@@ -819,6 +819,13 @@ def test_out_of_memory_takes_a_smaller_batch_and_the_picture_stays(
     street.refused(5, "not enough memory", "--tile", by=("evaluate",))
 
 
+def test_out_of_memory_with_tiles_says_a_smaller_one(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UNet, "forward", out_of_memory_above(0))
+    said = ("not enough memory for a tile of 512x128", "--tile 256x128 takes less")
+    street.refused(5, *said, by=("translate", "labels", "tiled", "--tile", "512x128"))
+    street.refused(5, "a tile of 128x128", "bf16", by=("translate", "labels", "tiled", "--tile", "128"))
+
+
 def test_out_of_memory_in_train_says_what_to_lower(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(UNet, "forward", out_of_memory_above(1))
     result = street.refused(5, "20.00 MiB", "train.batch", "train.accumulate", by=(*SHORT, "--batch", "2"))

@@ -25,6 +25,7 @@ from citygan.train.checkpoint import load_network, read_part, read_state
 
 UInt8 = npt.NDArray[np.uint8]
 Mode = Literal["paper", "running", "deterministic"]
+SMALLEST_TILE = 128
 TILE_OVERLAP = 64  # pixels that neighbouring tiles share and are blended over
 
 
@@ -201,12 +202,19 @@ class Translator:
         self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int, tile: tuple[int, int] | None
     ) -> UInt8:
         if tile is not None:
-            return np.stack(
-                [
-                    self._tiled(array[i], None if instances is None else instances[i], sample, tile)
-                    for i in range(len(array))
-                ]
-            )
+            try:
+                return np.stack(
+                    [
+                        self._tiled(array[i], None if instances is None else instances[i], sample, tile)
+                        for i in range(len(array))
+                    ]
+                )
+            except Exception as problem:
+                if not is_out_of_memory(problem):
+                    raise
+                smaller = "x".join(str(max(side // 2, SMALLEST_TILE)) for side in tile)
+                hint = f"--tile {smaller} takes less" if max(tile) > SMALLEST_TILE else "--precision bf16 takes less"
+                raise MachineError(f"not enough memory for a tile of {tile[0]}x{tile[1]}", hint=hint) from None
         batch = len(array)
         done: list[UInt8] = []
         while sum(map(len, done)) < len(array):

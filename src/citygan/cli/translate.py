@@ -275,8 +275,10 @@ def _tile(text: str | None) -> tuple[int, int] | None:
 
     if text is None:
         return None
+    from citygan.infer import SMALLEST_TILE
+
     width, cross, height = text.lower().partition("x")
     sides = (width, height if cross else width)
-    if not all(side.isdecimal() and int(side) >= 128 for side in sides):
-        raise UsageError(f"expected WIDTHxHEIGHT of at least 128 each, got '{text}'", where="--tile")
+    if not all(side.isdecimal() and int(side) >= SMALLEST_TILE for side in sides):
+        raise UsageError(f"expected WIDTHxHEIGHT of at least {SMALLEST_TILE} each, got '{text}'", where="--tile")
     return int(sides[0]), int(sides[1])

@@ -63,11 +63,11 @@ class Pix2Pix(Recipe):
             judged = discriminator(torch.cat([x, fake], dim=1))
             judged_real = discriminator(torch.cat([x, real], dim=1))
             yield Update("generator", self._fooling(judged) | self._reconstruction(fake, real), retain=True)
-            yield Update("discriminator", _judging(judged, judged_real))
+            yield Update("discriminator", _judging_fake(judged) | _judging_real(judged_real))
             return
-        judged_fake = discriminator(torch.cat([x, fake.detach()], dim=1))
-        judged_real = discriminator(torch.cat([x, real], dim=1))
-        yield Update("discriminator", _judging(judged_fake, judged_real))
+        # one after the other, so that the first's graph is gone before the second's is made
+        yield Update("discriminator", _judging_fake(discriminator(torch.cat([x, fake.detach()], dim=1))), step=False)
+        yield Update("discriminator", _judging_real(discriminator(torch.cat([x, real], dim=1))))
         judged = discriminator(torch.cat([x, fake], dim=1))
         yield Update("generator", self._fooling(judged) | self._reconstruction(fake, real))
 
@@ -78,6 +78,12 @@ class Pix2Pix(Recipe):
         return {"g_l1": self.lambda_l1 * l1(fake, real)} if self.lambda_l1 > 0 else {}
 
 
-def _judging(fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """The discriminator's terms, halved, which slows it down relative to the generator (section 3.3)."""
-    return {"d_fake": 0.5 * cross_entropy(fake, False), "d_real": 0.5 * cross_entropy(real, True)}
+# the discriminator's terms are halved, which slows it down relative to the generator (section 3.3)
+
+
+def _judging_fake(judged: Tensor) -> dict[str, Tensor]:
+    return {"d_fake": 0.5 * cross_entropy(judged, False)}
+
+
+def _judging_real(judged: Tensor) -> dict[str, Tensor]:
+    return {"d_real": 0.5 * cross_entropy(judged, True)}
