@@ -44,7 +44,7 @@ ROOMS: dict[str, str] = {
     "baseline": "data metrics",
     "figurefile": "errors files metrics",
     "runs": "errors files yamlfile config train",
-    "building": "errors config data models recipes train runs",
+    "building": "errors config devices data models recipes train runs",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "translation": "errors files pictures data data.labels train sheets infer",

@@ -20,8 +20,9 @@ from citygan.cli import app
 from citygan.data.labels import CITYSCAPES
 from citygan.data.store import Item
 from citygan.data.writer import SetWriter
+from citygan.pictures import encode_png
 from citygan.presets import PRESETS
-from tests.street import NARROW, Street, environment, hashes
+from tests.street import NARROW, TRAIN, Street, environment, hashes
 
 COMMANDS = ("prepare", "train", "translate", "evaluate", "models")
 
@@ -244,3 +245,38 @@ def test_python_has_the_same_two_functions(here: Street) -> None:
     assert callable(citygan.load) and callable(citygan.evaluate)
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         _ = citygan.lode
+
+
+def test_a_table_of_ones_own_is_another_where_its_classes_are(street: Street) -> None:
+    tables = {"a": ("road", "sky"), "b": ("sky", "road")}
+    for folder, names in tables.items():
+        classes = [{"id": i, "name": name, "colour": [9 * i, 0, 0], "train_id": i} for i, name in enumerate(names)]
+        (street.path / folder).mkdir()
+        (street.path / folder / "classes.yaml").write_text(json.dumps(classes), encoding="utf-8")
+    random = np.random.default_rng(0)
+    ids = np.kron(random.integers(0, 2, (2, 2)), np.ones((16, 16))).astype(np.uint8)
+    for name, picture in (("labels", ids), ("photos", random.integers(0, 255, (32, 32, 3), np.uint8))):
+        (street.path / "own" / name).mkdir(parents=True)
+        (street.path / "own" / name / "0.png").write_bytes(encode_png(picture))
+    (street.path / "swapped").mkdir()
+    (street.path / "swapped" / "0.png").write_bytes(encode_png(1 - ids))
+    street.done("prepare", "own", "--classes", "a/classes.yaml", "--size", "32")
+    street.done("train", "--data", "own", *NARROW, "--steps", "1", "--name", "own")
+    street.done("translate", "own/labels", "one")
+    street.done("translate", "swapped", "two", "--classes", "b/classes.yaml")
+    assert hashes(street.path / "one") == hashes(street.path / "two")
+    street.done("translate", "swapped", "three")
+    assert hashes(street.path / "one") != hashes(street.path / "three")
+
+
+def test_pictures_of_others_among_the_samples_do_no_harm(street: Street) -> None:
+    (street.path / "runs" / "a" / "samples" / "mine.png").write_bytes(encode_png(np.zeros((4, 4), np.uint8)))
+    street.done("train", "--resume", "a", "--steps", "4")
+    assert "mine" not in (street.path / "runs" / "a" / "report.html").read_text(encoding="utf-8")
+
+
+def test_pictures_too_small_for_the_discriminator_are_refused_before_a_run_is_there(street: Street) -> None:
+    before = sorted(os.listdir("runs"))
+    field = ("--set", "discriminator.receptive_field=286")
+    street.refused(3, "32x32", "96 pixels", "receptive_field", by=(*TRAIN, "--steps", "1", *field))
+    assert sorted(os.listdir("runs")) == before

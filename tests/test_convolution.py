@@ -80,6 +80,7 @@ def test_gradients_pass_gradcheck(layer: nn.Module) -> None:
 
     free = [v.detach().clone(memory_format=torch.preserve_format).requires_grad_() for v in values]
     assert torch.autograd.gradcheck(call, (x, *free))
+    assert torch.autograd.gradgradcheck(call, (x, *free))
 
 
 @pytest.mark.parametrize("size", [(4, 4), (31, 31), (5, 9)])

@@ -738,7 +738,7 @@ def test_cuda_without_a_gpu_is_said_before_any_work(street: Street, by: tuple[st
 
 def test_what_a_device_cannot_do_is_said_before_any_work(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     street.refused(5, "no CUDA graphs", by=(*SHORT, "--set", "train.cuda_graphs=true", "--device", "cpu"))
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     with pytest.raises(MachineError, match="no bfloat16"):
         check_device(resolve([Layer("x", {"train": {"precision": "bf16"}})])[0], torch.device("cuda"), 1)
 
@@ -823,7 +823,7 @@ def test_out_of_memory_with_tiles_says_a_smaller_one(street: Street, monkeypatch
     monkeypatch.setattr(UNet, "forward", out_of_memory_above(0))
     said = ("not enough memory for a tile of 512x128", "--tile 256x128 takes less")
     street.refused(5, *said, by=("translate", "labels", "tiled", "--tile", "512x128"))
-    street.refused(5, "a tile of 128x128", "bf16", by=("translate", "labels", "tiled", "--tile", "128"))
+    street.refused(5, "a tile of 128x128", "the smallest", by=("translate", "labels", "tiled", "--tile", "128"))
 
 
 def test_out_of_memory_in_train_says_what_to_lower(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:

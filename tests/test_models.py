@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from citygan.models import DISCRIMINATORS, GENERATORS
+from citygan.models.layers import BatchNorm2d
 from citygan.models.layers import test_time as at_test_time
 from citygan.models.patchgan import PatchGAN
 from citygan.models.unet import UNet, unet_depth
@@ -134,3 +136,27 @@ def test_picture_statistics_are_those_of_batch_norm_at_batch_1() -> None:
             if type(module).__name__ == "Dropout":
                 module.rate = 0.0
         torch.testing.assert_close(shown, network.train()(x))
+
+
+@pytest.mark.parametrize("field", [16, 70, 286])
+def test_the_smallest_picture_of_a_discriminator_is_the_smallest(field: int) -> None:
+    network = PatchGAN(2, width=2, receptive_field=field)
+    side = network.smallest
+    assert network(torch.rand(1, 2, side, side)).numel() >= 1
+    with pytest.raises((ValueError, RuntimeError)):
+        network(torch.rand(1, 2, side - 1, side - 1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("part", [slice(None), slice(0, 5), slice(None, None, 2)])
+def test_statistics_of_each_picture_are_right_however_it_lies_in_memory(part: slice, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    norm = BatchNorm2d(4).to(dtype).eval()
+    norm.statistics = "picture"
+    nn.init.normal_(norm.weight)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = torch.randn(3, 4, 6, 8, dtype=dtype).to(memory_format=layout)[..., part]
+        with torch.no_grad():
+            y = norm(x)
+            expected = torch.stack([F.batch_norm(p[None], None, None, norm.weight, norm.bias, True)[0] for p in x])
+        torch.testing.assert_close(y, expected)

@@ -27,6 +27,7 @@ from citygan.data.options import Options, parse_size
 from citygan.data.prepare import prepare, prepare_demo
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.errors import Interrupted, MachineError, UsageError
+from citygan.models.patchgan import PatchGAN
 from citygan.models.unet import unet_depth
 from citygan.pictures import encode_png, read_label, read_photo
 from tests import trees
@@ -332,11 +333,17 @@ def _next_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[str, 
     return "\n".join(told), last.removeprefix("next: ")
 
 
-@pytest.mark.parametrize("size", [(480, 360), (256, 256), (250, 130), (16, 16), (512, 256), (8, 8), (100, 9)])
+@pytest.mark.parametrize("size", [(480, 360), (256, 256), (250, 130), (32, 32), (512, 256), (100, 40)])
 def test_sizes_that_training_refuses_are_known_before(size: tuple[int, int]) -> None:
     nearest = prospects.trainable_size(size)
     assert (nearest == size) == (unet_depth(*size) >= 4)
     assert unet_depth(*nearest) >= 4 and all(abs(a - b) <= 8 for a, b in zip(nearest, size, strict=True))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 16), (8, 8), (100, 9)])
+def test_sizes_that_the_discriminator_refuses_are_known_before(size: tuple[int, int]) -> None:
+    nearest = prospects.trainable_size(size)
+    assert min(nearest) >= PatchGAN(6, width=2).smallest > min(size)
 
 
 def test_a_size_that_training_refuses_is_said_before_the_work(
@@ -354,7 +361,7 @@ def test_a_size_that_training_refuses_is_said_before_the_work(
 
 def test_the_next_command_works_on_the_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = trees.cityscapes(tmp_path / "my city")
-    size = ("--size", "16")
+    size = ("--size", "32")
     _, command = _next_of(capsys, str(root), *size, "--out", str(tmp_path / "a b"))
     assert command == f"citygan train --data '{tmp_path}/a b'"
     told, command = _next_of(capsys, str(root / "gtFine"), "--format", "cityscapes", *size)
@@ -373,14 +380,14 @@ def test_the_next_command_works_on_the_set(tmp_path: Path, capsys: pytest.Captur
 def test_a_set_without_validation_is_told_how_it_is_evaluated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told, command = _next_of(capsys, str(trees.folders(tmp_path / "few")), "--size", "16")
+    told, command = _next_of(capsys, str(trees.folders(tmp_path / "few")), "--size", "32")
     assert "no split val: citygan evaluate needs --split train; --splits train=0.9,val=0.1 takes one" in told
     assert command == "citygan train"
-    assert "no split val" not in _next_of(capsys, str(trees.folders(tmp_path / "many", 20)), "--size", "16")[0]
+    assert "no split val" not in _next_of(capsys, str(trees.folders(tmp_path / "many", 20)), "--size", "32")[0]
     root = trees.cityscapes(tmp_path / "city")
     shutil.rmtree(root / "leftImg8bit/val")
     shutil.rmtree(root / "gtFine/val")
-    assert "no split val: citygan evaluate needs --split train" in _next_of(capsys, str(root), "--size", "16")[0]
+    assert "no split val: citygan evaluate needs --split train" in _next_of(capsys, str(root), "--size", "32")[0]
 
 
 # faults

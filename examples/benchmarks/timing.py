@@ -68,11 +68,20 @@ def record(results: Any, device: str = "cpu") -> dict[str, Any]:
     """Results with the command, device, versions and date."""
     return {
         "command": "python " + " ".join(shlex.quote(word) for word in [_relative(sys.argv[0]), *sys.argv[1:]]),
+        "commit": commit(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "device": describe(device),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "results": results,
     }
+
+
+def commit() -> str | None:
+    """The commit that was measured, with ``+`` where files differ from it; None outside a checkout."""
+    root = Path(__file__).parent
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True)
+    changed = subprocess.run(["git", "status", "--porcelain", "../../src"], cwd=root, capture_output=True, text=True)
+    return found.stdout.strip() + ("+" if changed.stdout else "") if found.returncode == 0 else None
 
 
 def describe(device: str) -> str:

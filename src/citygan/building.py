@@ -13,6 +13,7 @@ from torch import nn
 
 from citygan.config import Settings
 from citygan.data.store import PreparedSet
+from citygan.devices import check_bf16
 from citygan.errors import DataError, MachineError, UsageError
 from citygan.models import lookup
 from citygan.models.unet import unet_depth
@@ -94,6 +95,13 @@ def build(settings: Settings, data: PreparedSet) -> Built:
         networks["generator"]["arguments"],
         networks["discriminator"]["arguments"] if "discriminator" in networks else None,
     )
+    smallest = int(getattr(recipe.networks.get("discriminator"), "smallest", 1))
+    if min(width, height) < smallest:
+        raise DataError(
+            f"pictures of {width}x{height} are too small for the discriminator, which needs {smallest} pixels a side",
+            where=data.path,
+            hint="Prepare them larger, or take a smaller discriminator.receptive_field",
+        )
     return Built(recipe, inputs, networks, channels)
 
 
@@ -136,8 +144,8 @@ def check_device(settings: Settings, device: torch.device, ranks: int) -> None:
         MachineError: bfloat16, CUDA graphs or TensorBoard where there are none.
         UsageError: CUDA graphs on several devices.
     """
-    if settings.train.precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise MachineError(f"{device} has no bfloat16", where="train.precision", hint="Take float32")
+    if settings.train.precision == "bf16":
+        check_bf16(device, "train.precision")
     if settings.train.cuda_graphs and device.type != "cuda":
         raise MachineError(f"{device} has no CUDA graphs", where="train.cuda_graphs", hint="Take false")
     if settings.train.tensorboard and importlib.util.find_spec("tensorboard") is None:

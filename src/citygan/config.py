@@ -138,7 +138,7 @@ class TrainSettings:
     batch: int = 1
     """Pictures a step on each device."""
     accumulate: int = 1
-    """Parts into which a step's batch is cut to save memory; the gradients are averaged."""
+    """Parts into which a step's batch is cut to save memory; gradients are averaged, batch norm sees each by itself."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks; weights and losses stay float32."""
     channels_last: bool = True

@@ -37,6 +37,16 @@ def pick_device(name: str = "auto", local_rank: int = 0) -> torch.device:
     return torch.device(name)
 
 
+def check_bf16(device: torch.device, where: str) -> None:
+    """Finds before the work that a device has no bfloat16.
+
+    Raises:
+        MachineError: It has none.
+    """
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise MachineError(f"{device} has no bfloat16", where=where, hint="Take float32")
+
+
 def is_out_of_memory(problem: BaseException) -> bool:
     """Whether an error means that memory ran out, on whatever device."""
     return isinstance(problem, torch.cuda.OutOfMemoryError | MemoryError) or (

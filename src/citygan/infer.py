@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from citygan.batch import Batch
 from citygan.data.labels import ClassTable
 from citygan.data.store import Split
-from citygan.devices import is_out_of_memory, pick_device
+from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError
 from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
@@ -213,7 +213,10 @@ class Translator:
                 if not is_out_of_memory(problem):
                     raise
                 smaller = "x".join(str(max(side // 2, SMALLEST_TILE)) for side in tile)
-                hint = f"--tile {smaller} takes less" if max(tile) > SMALLEST_TILE else "--precision bf16 takes less"
+                if max(tile) > SMALLEST_TILE:
+                    hint = f"--tile {smaller} takes less"
+                else:
+                    hint = "--device cpu may have more" if self.device.type != "cpu" else "It is the smallest tile"
                 raise MachineError(f"not enough memory for a tile of {tile[0]}x{tile[1]}", hint=hint) from None
         batch = len(array)
         done: list[UInt8] = []
@@ -307,6 +310,8 @@ def load(
         device: `auto`, `cpu`, `cuda`, `cuda:N`, `mps`.
         mode: How it runs at test time; None: as the checkpoint says.
         seed: Of dropout; None: the run's.
+        bf16: Compute in bfloat16. The convolutions of `generator` then hold weights rounded to it: call it under
+            `torch.autocast`.
 
     Raises:
         UsageError: No such run or checkpoint.
@@ -315,6 +320,8 @@ def load(
     """
     folder = checkpoint_folder(run, checkpoint)
     where = pick_device(device)
+    if bf16:
+        check_bf16(where, "--precision")
     state = read_state(folder)
     try:
         record = state["networks"]["generator"]

@@ -138,7 +138,7 @@ def _curves(lines: list[dict[str, Any]]) -> str:
 
 
 def _samples(run: Path) -> str:
-    files = sorted((run / "samples").glob("*.png"))
+    files = sorted(file for file in (run / "samples").glob("*.png") if file.stem.isdecimal())
     if not files:
         return ""
     chosen = sorted({files[round(i * (len(files) - 1) / max(1, SHEETS_SHOWN - 1))] for i in range(SHEETS_SHOWN)})

@@ -24,7 +24,7 @@ from citygan.train.loop import Window
 FREE = ("data", "init", "train.epochs", "train.steps", "train.log_every_steps", "train.sample_every_steps",
         "train.checkpoint_every_steps", "train.tensorboard", "train.validation_pictures")  # fmt: skip
 # the same learning, in other roundings
-ROUNDINGS = ("train.accumulate", "train.channels_last", "train.compile", "train.cuda_graphs", "train.precision")
+ROUNDINGS = ("train.channels_last", "train.compile", "train.cuda_graphs", "train.precision")
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,15 @@ def find(path: Path, settings: Settings, data: PreparedSet, ranks: Ranks) -> Fou
             where=data.path,
             hint="Resume with the same prepared set, or start a new run with --init",
         )
+    if ranks.first:
+        for line in (
+            *(f"passed over: {problem}" for problem in problems.values()),
+            *_differences(state, settings, ranks),
+        ):
+            say(f"warning: {line}")
     _check_steps(path, int(state["step"]), steps_in_all(settings, len(data.split("train")), ranks))
     if ranks.first:
-        for problem in problems.values():
-            say(f"warning: passed over: {problem}")
         say(f"resuming {path} at step {state['step']}")
-        for line in _differences(state, settings, ranks):
-            say(f"warning: {line}")
     return Found(folder, state, list(problems))
 
 
@@ -116,9 +118,11 @@ def _check_steps(path: Path, done: int, steps: int) -> None:
 def _differences(state: Mapping[str, Any], settings: Settings, ranks: Ranks) -> Iterator[str]:
     """What was otherwise when the checkpoint was made, and what follows from it; a line each."""
     bits = "the result will not repeat bit for bit"
-    for what, now in (("threads", torch.get_num_threads()), ("ranks", ranks.size)):
-        if state[what] != now:
-            yield f"{what}: {state[what]} then, {now} now: {bits}"
+    if state["threads"] != torch.get_num_threads():
+        yield f"threads: {state['threads']} then, {torch.get_num_threads()} now: {bits}"
+    if state["ranks"] != ranks.size:
+        pictures = ranks.size * settings.train.batch
+        yield f"ranks: {state['ranks']} then, {ranks.size} now: a step takes {pictures} pictures, in another order"
     changed = dict(_changed(state["settings"], settings.to_dict()))
     for key, (then, now) in changed.items():
         if key == "train.batch":

@@ -314,7 +314,7 @@ def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | 
     own = translator.classes
     doubts = own is None and not _learnt_from_few_colours(translator)
     convert = None
-    if own is not None and table is not None and table.name != own.name:
+    if own is not None and table is not None and table != own:
         convert = _conversion(table, own)
 
     def read(job: Job) -> _Input:

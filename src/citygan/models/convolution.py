@@ -127,9 +127,8 @@ class _Halve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
         windows, matrix = _windows(x), _matrix(weight)
-        ctx.save_for_backward(windows, matrix)
-        ctx.shape = x.shape
         shape = (x.shape[0], weight.shape[0], x.shape[2] // 2, x.shape[3] // 2)
         y = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
         torch.mm(windows, matrix.t(), out=_pixels(y))  # no view, since it may be changed in place
@@ -137,14 +136,13 @@ class _Halve(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        windows, matrix = ctx.saved_tensors
+        x, weight = ctx.saved_tensors
         pixels = _pixels(gradients[0])
-        count, channels, height, width = ctx.shape
         dx = dw = None
         if ctx.needs_input_grad[0]:
-            dx = _overlay(pixels @ matrix, count, height // 2, width // 2)
+            dx = _overlay(pixels @ _matrix(weight), x.shape[0], x.shape[2] // 2, x.shape[3] // 2)
         if ctx.needs_input_grad[1]:
-            dw = _as_weight(pixels.t() @ windows, channels)
+            dw = _as_weight(pixels.t() @ _windows(x), x.shape[1])
         return dx, dw
 
 
@@ -153,24 +151,21 @@ class _Double(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        pixels, matrix = _pixels(x), _matrix(weight)
-        ctx.save_for_backward(pixels, matrix)
-        ctx.shape = (x.shape[0], weight.shape[1], x.shape[2], x.shape[3])
-        windows = pixels @ matrix
+        ctx.save_for_backward(x, weight)
+        windows = _pixels(x) @ _matrix(weight)
         if weight.shape[1] <= 4:  # a picture: its sums in full precision, which is the faster way, too
             windows = _at_least_float32(windows)
         return _overlay(windows, x.shape[0], x.shape[2], x.shape[3])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        pixels, matrix = ctx.saved_tensors
-        windows = _windows(gradients[0].to(matrix.dtype))
-        count, channels, height, width = ctx.shape
+        x, weight = ctx.saved_tensors
+        windows = _windows(gradients[0].to(weight.dtype))
         dx = dw = None
         if ctx.needs_input_grad[0]:
-            dx = _as_map(windows @ matrix.t(), count, height, width)
+            dx = _as_map(windows @ _matrix(weight).t(), x.shape[0], x.shape[2], x.shape[3])
         if ctx.needs_input_grad[1]:
-            dw = _as_weight(pixels.t() @ windows, channels)
+            dw = _as_weight(_pixels(x).t() @ windows, weight.shape[1])
         return dx, dw
 
 

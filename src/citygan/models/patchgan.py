@@ -54,6 +54,11 @@ class PatchGAN(nn.Module):
         self.output = Scoring(widths[-1])
         init_normal(self)
 
+    @property
+    def smallest(self) -> int:
+        """The shortest side of a picture that it can judge: its last map still has a pixel, the one before four."""
+        return 3 * 2 ** (len(self.norms) - 1)
+
     def forward(self, x: Tensor) -> Tensor:
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.leaky_relu_(norm(convolution(x)), 0.2)
