@@ -22,7 +22,7 @@ from citygan.data.store import Item
 from citygan.data.writer import SetWriter
 from citygan.pictures import encode_png
 from citygan.presets import PRESETS
-from tests.street import NARROW, TRAIN, Street, environment, hashes
+from tests.street import NARROW, Street, environment, hashes
 
 COMMANDS = ("prepare", "train", "translate", "evaluate", "models")
 
@@ -273,10 +273,3 @@ def test_pictures_of_others_among_the_samples_do_no_harm(street: Street) -> None
     (street.path / "runs" / "a" / "samples" / "mine.png").write_bytes(encode_png(np.zeros((4, 4), np.uint8)))
     street.done("train", "--resume", "a", "--steps", "4")
     assert "mine" not in (street.path / "runs" / "a" / "report.html").read_text(encoding="utf-8")
-
-
-def test_pictures_too_small_for_the_discriminator_are_refused_before_a_run_is_there(street: Street) -> None:
-    before = sorted(os.listdir("runs"))
-    field = ("--set", "discriminator.receptive_field=286")
-    street.refused(3, "32x32", "96 pixels", "receptive_field", by=(*TRAIN, "--steps", "1", *field))
-    assert sorted(os.listdir("runs")) == before

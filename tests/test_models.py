@@ -2,35 +2,98 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
 from citygan.models import DISCRIMINATORS, GENERATORS
-from citygan.models.layers import BatchNorm2d
+from citygan.models.deeplab import DeepLabGenerator
+from citygan.models.layers import BatchNorm2d, InstanceNorm2d, norm_layer
 from citygan.models.layers import test_time as at_test_time
-from citygan.models.patchgan import PatchGAN
-from citygan.models.unet import UNet, unet_depth
+from citygan.models.patchgan import PatchGAN, PixelGAN
+from citygan.models.resnet import ResNet
+from citygan.models.resnet18 import ResNet18
+from citygan.models.trunk import Trunk, widened
+from citygan.models.unet import EnhancedUNet, UNet, unet_depth
+from citygan.weights import read_state_dict
+
+FIRST_NORMS = [("unet", "batch"), ("unet", "instance"), ("unet", "none"), ("resnet", "instance"), ("resnet", "none")]
+
+
+def made(table: Mapping[str, type[nn.Module]], name: str, **offered: Any) -> nn.Module:
+    """A network of a table, narrow, with what its constructor takes of the arguments."""
+    takes = inspect.signature(table[name]).parameters
+    offered = {"width": 4, "depth": 5, "blocks": 2, "out_channels": 3} | offered
+    torch.manual_seed(0)
+    return table[name](**{key: value for key, value in offered.items() if key in takes})
+
+
+def check_gradients(network: nn.Module) -> None:
+    missing = [name for name, p in network.named_parameters() if p.grad is None or not torch.isfinite(p.grad).all()]
+    assert not missing
 
 
 @pytest.mark.parametrize("name", GENERATORS)
 @pytest.mark.parametrize("size", [(64, 64), (64, 128)])
-def test_generators_keep_the_size_and_pass_gradients_to_all_weights(name: str, size: tuple[int, int]) -> None:
-    generator = GENERATORS[name](in_channels=5, out_channels=3, width=4, depth=5)
-    x = torch.rand(2, 5, *size, requires_grad=True)
+@pytest.mark.parametrize("count", [1, 2])
+def test_generators_keep_the_size_and_pass_gradients_to_all_weights(
+    name: str, size: tuple[int, int], count: int
+) -> None:
+    generator = made(GENERATORS, name, in_channels=5)
+    x = torch.rand(count, 5, *size, requires_grad=True)
     y = generator(x)
-    assert y.shape == (2, 3, *size)
+    assert y.shape == (count, 3, *size)
     assert y.abs().max() <= 1
     y.mean().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in generator.parameters())
+    check_gradients(generator)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("size", [(33, 47), (4, 4)])
+def test_generators_keep_any_size_or_name_the_multiple_that_they_need(name: str, size: tuple[int, int]) -> None:
+    generator = made(GENERATORS, name, in_channels=3)
+    multiple, smallest = getattr(generator, "multiple", 1), getattr(generator, "smallest", 1)
+    try:
+        assert generator(torch.rand(1, 3, *size)).shape == (1, 3, *size)
+    except ValueError as problem:
+        assert f"divisible by {multiple}" in str(problem) or f"at least {smallest}" in str(problem)
+    side = max(multiple, smallest)
+    assert generator(torch.rand(1, 3, side, side)).shape == (1, 3, side, side)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generators_are_decided_by_the_seed(name: str) -> None:
+    x = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        first, again = (made(GENERATORS, name, in_channels=3, dropout=0.0)(x) for _ in range(2))
+    assert torch.equal(first, again)
+    assert float(first.std()) > 0
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_discriminators_pass_gradients_to_all_weights(name: str) -> None:
-    discriminator = DISCRIMINATORS[name](in_channels=6, width=4)
-    discriminator(torch.rand(2, 6, 64, 64)).mean().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in discriminator.parameters())
+@pytest.mark.parametrize("side", [32, 64])
+def test_discriminators_pass_gradients_to_all_weights(name: str, side: int) -> None:
+    discriminator = made(DISCRIMINATORS, name, in_channels=6, photo_channels=3)
+    logits = discriminator(torch.rand(2, 6, side, side))
+    assert logits.shape[:2] == (2, 1) and logits.dim() == 4
+    logits.mean().backward()
+    check_gradients(discriminator)
+    assert discriminator(torch.rand(1, 6, side, side)).shape == (1, *logits.shape[1:])
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_discriminators_without_a_condition_see_the_photo_alone(name: str, channels: int) -> None:
+    discriminator = made(DISCRIMINATORS, name, in_channels=channels, photo_channels=channels)
+    assert torch.isfinite(discriminator(torch.rand(1, channels, 32, 32))).all()
 
 
 def test_unet_has_the_channels_and_parameters_of_the_paper() -> None:
@@ -47,9 +110,9 @@ def test_patchgan_of_256_gives_30_by_30() -> None:
     assert PatchGAN(6, width=4)(torch.zeros(1, 6, 256, 256)).shape == (1, 1, 30, 30)
 
 
-@pytest.mark.parametrize("field", [16, 70, 286])
+@pytest.mark.parametrize("field", [1, 16, 70, 286])
 def test_receptive_field_is_the_one_in_the_name(field: int) -> None:
-    network = PatchGAN(1, width=2, receptive_field=field)
+    network = PixelGAN(1, width=2) if field == 1 else PatchGAN(1, width=2, receptive_field=field)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()  # batch statistics would let every pixel reach every output
@@ -85,9 +148,8 @@ def test_a_size_that_cannot_be_halved_is_refused_with_one_that_can() -> None:
         UNet(3, 3, width=2, depth=5)(torch.zeros(1, 3, 130, 250))
 
 
-def _trained() -> UNet:
-    torch.manual_seed(0)
-    network = UNet(3, 3, width=4, depth=5)
+def _trained(name: str = "unet") -> nn.Module:
+    network = made(GENERATORS, name, in_channels=3)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -98,8 +160,9 @@ def _trained() -> UNet:
 
 @pytest.mark.parametrize("statistics", ["picture", "running"])
 @pytest.mark.parametrize("dropout_seed", [None, 3])
-def test_a_picture_never_depends_on_its_neighbours(statistics: str, dropout_seed: int | None) -> None:
-    network = _trained()
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_picture_never_depends_on_its_neighbours(name: str, statistics: str, dropout_seed: int | None) -> None:
+    network = _trained(name)
     x = torch.rand(3, 3, 64, 64) * torch.tensor([0.1, 1.0, 5.0])[:, None, None, None]
     with torch.no_grad():
         together, alone = [], []
@@ -108,7 +171,8 @@ def test_a_picture_never_depends_on_its_neighbours(statistics: str, dropout_seed
         for i in range(3):
             with at_test_time(network, statistics=statistics, dropout_seed=dropout_seed):  # type: ignore[arg-type]
                 alone.append(network(x[i : i + 1]))
-    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+    # a hundred norms of small maps, one behind another, let roundings grow
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-4 if name == "deeplabv3" else 1e-5)
 
 
 def test_at_test_time_dropout_draws_by_its_seed_and_training_goes_on_as_before() -> None:
@@ -138,15 +202,6 @@ def test_picture_statistics_are_those_of_batch_norm_at_batch_1() -> None:
         torch.testing.assert_close(shown, network.train()(x))
 
 
-@pytest.mark.parametrize("field", [16, 70, 286])
-def test_the_smallest_picture_of_a_discriminator_is_the_smallest(field: int) -> None:
-    network = PatchGAN(2, width=2, receptive_field=field)
-    side = network.smallest
-    assert network(torch.rand(1, 2, side, side)).numel() >= 1
-    with pytest.raises((ValueError, RuntimeError)):
-        network(torch.rand(1, 2, side - 1, side - 1))
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("part", [slice(None), slice(0, 5), slice(None, None, 2)])
 def test_statistics_of_each_picture_are_right_however_it_lies_in_memory(part: slice, dtype: torch.dtype) -> None:
@@ -160,3 +215,244 @@ def test_statistics_of_each_picture_are_right_however_it_lies_in_memory(part: sl
             y = norm(x)
             expected = torch.stack([F.batch_norm(p[None], None, None, norm.weight, norm.bias, True)[0] for p in x])
         torch.testing.assert_close(y, expected)
+
+
+# options of the U-Net
+
+
+def test_the_encoder_decoder_is_the_unet_with_its_skips_severed() -> None:
+    network = UNet(3, 3, skips=False)
+    assert [c.in_channels for c in network.up] == [512, 512, 512, 512, 512, 256, 128, 64]
+    assert [c.out_channels for c in network.up] == [512, 512, 512, 512, 256, 128, 64, 3]
+    assert [type(d).__name__ for d in network.dropout] == ["Dropout"] * 3 + ["Identity"] * 4
+    # every input of the decoder comes through the bottleneck: what is cut there never arrives
+    small = UNet(3, 3, width=2, depth=4, skips=False, dropout=0.0)
+    small.down[-1].register_forward_hook(lambda *_: torch.zeros(1, 16, 1, 1))
+    with torch.no_grad():
+        assert torch.equal(small(torch.rand(1, 3, 16, 16)), small(torch.zeros(1, 3, 16, 16)))
+
+
+@pytest.mark.parametrize("upsample", ["nearest", "bilinear"])
+@pytest.mark.parametrize("name", ["unet", "enhanced"])
+def test_resizes_take_the_place_of_transposed_convolutions(name: str, upsample: str) -> None:
+    network = made(GENERATORS, name, in_channels=3, upsample=upsample)
+    assert not [m for m in network.modules() if isinstance(m, nn.ConvTranspose2d)]
+    network(torch.rand(1, 3, 32, 64)).mean().backward()
+    check_gradients(network)
+    with pytest.raises(ValueError, match="transposed, nearest or bilinear, got 'cubic'"):
+        made(GENERATORS, name, in_channels=3, upsample="cubic")
+
+
+def test_a_resize_and_a_convolution_keep_even_colour_even_where_a_transposed_one_does_not() -> None:
+    even = torch.ones(1, 2, 8, 8)
+    with torch.no_grad():
+        for upsample in ("nearest", "bilinear", "transposed"):
+            torch.manual_seed(0)
+            layer = UNet(3, 3, width=2, depth=4, upsample=upsample).up[0].eval()  # type: ignore[arg-type]
+            inner = layer(even.repeat(1, layer.in_channels // 2, 1, 1))[..., 2:-2, 2:-2]
+            assert (float(inner.flatten(2).std(dim=2).max()) < 1e-6) == (upsample != "transposed")
+
+
+@pytest.mark.parametrize(("name", "norm"), FIRST_NORMS)
+@pytest.mark.parametrize("bias", ["needed", "output", "all"])
+def test_biases_stand_where_they_are_asked_for(name: str, norm: str, bias: str) -> None:
+    network = made(GENERATORS, name, in_channels=3, norm=norm, bias=bias)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    biased = sum(m.bias is not None for m in convolutions)
+    bare = 3 if name == "unet" else 1
+    assert (
+        biased == {"needed": len(convolutions) if norm == "none" else bare, "output": 1, "all": len(convolutions)}[bias]
+    )
+    network(torch.rand(1, 3, 32, 32)).mean().backward()
+    check_gradients(network)
+
+
+@pytest.mark.parametrize("name", ["patchgan", "pixelgan"])
+@pytest.mark.parametrize("norm", ["batch", "instance", "none"])
+@pytest.mark.parametrize("bias", ["needed", "ends", "first", "all"])
+def test_biases_of_discriminators(name: str, norm: str, bias: str) -> None:
+    if bias == ("first" if name == "patchgan" else "ends"):
+        return
+    network = made(DISCRIMINATORS, name, in_channels=6, norm=norm, bias=bias)
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    every = len(convolutions)
+    expected = {"needed": every if norm == "none" else 2, "ends": 2, "first": 1, "all": every}[bias]
+    assert sum(m.bias is not None for m in convolutions) == expected
+    network(torch.rand(1, 6, 64, 64)).mean().backward()
+    check_gradients(network)
+
+
+def test_the_enhanced_unet_has_a_norm_after_every_convolution_but_the_last() -> None:
+    enhanced, base = EnhancedUNet(3, width=4, depth=6), UNet(3, width=4, depth=6)
+    norms = [[type(norm).__name__ for norm in network.down_norm] for network in (enhanced, base)]
+    assert norms[0] == ["BatchNorm2d"] * 6
+    assert norms[1] == ["Identity", *["BatchNorm2d"] * 4, "Identity"]
+    assert len(enhanced.up_norm) == len(enhanced.up) - 1
+    assert [type(d).__name__ for d in enhanced.dropout] == ["Dropout"] * 3 + ["Identity"] * 2
+    assert [c.in_channels for c in enhanced.up] == [c.in_channels for c in base.up]
+
+
+def test_norms_of_one_value_neither_zero_it_nor_raise() -> None:
+    x = torch.tensor([3.0, -2.0]).view(1, 2, 1, 1)
+    batch = norm_layer("batch", 2)
+    with torch.no_grad():
+        torch.testing.assert_close(batch(x), x, rtol=1e-4, atol=0)  # in training, statistics untouched
+        assert torch.equal(batch.running_mean, torch.zeros(2)) and int(batch.num_batches_tracked) == 0
+        assert float(batch(torch.cat([x, -x])).abs().min()) == pytest.approx(1, abs=1e-4)  # two have statistics
+        batch.running_mean.fill_(1.0)
+        with at_test_time(nn.ModuleList([batch]), statistics="picture", dropout_seed=None):
+            torch.testing.assert_close(batch(torch.cat([x, x]))[:1], batch(x))
+        assert torch.equal(norm_layer("instance", 2)(x), x)
+    with pytest.raises(ValueError, match="batch, instance, none, got 'group'"):
+        norm_layer("group", 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("grad", [True, False])
+def test_instance_norm_is_that_of_pytorch(count: int, grad: bool) -> None:
+    x = (torch.rand(count, 4, 5, 7) * 9 - 2).contiguous(memory_format=torch.channels_last)
+    with torch.set_grad_enabled(grad):
+        ours, theirs = InstanceNorm2d(4), nn.InstanceNorm2d(4)
+        for network in (ours, ours.eval()):
+            torch.testing.assert_close(network(x), theirs(x))
+    assert not list(ours.parameters()) and not list(ours.buffers())
+
+
+# ResNet
+
+
+def test_resnet_has_the_layers_and_parameters_of_the_public_one() -> None:
+    with torch.device("meta"):
+        sizes = [sum(p.numel() for p in ResNet(3, 3, 64, n, norm="instance", bias="all").parameters()) for n in (6, 9)]
+    assert [round(size / 1e6, 3) for size in sizes] == [7.838, 11.378]
+    network = ResNet(3, width=4)
+    assert len(network.blocks) == 9
+    assert [c.out_channels for c in [network.first, *network.down, *network.up, network.output]] == [4, 8, 16, 8, 4, 3]
+
+
+def test_resnet_computes_what_the_public_one_computed(shared: Path) -> None:
+    folder = shared / "reference-weights"
+    tensors = read_state_dict(folder / "junyanz_resnet_9blocks.pth")
+    network = ResNet(3, 3, 4, 9, norm="instance", bias="all").eval()
+    own = network.state_dict()
+    assert [t.shape for t in own.values()] == [t.shape for t in tensors.values()]  # in the same order, too
+    network.load_state_dict(dict(zip(own, tensors.values(), strict=True)))
+    stored = np.load(folder / "junyanz_resnet_9blocks.npz")
+    with torch.inference_mode():
+        output = network(torch.from_numpy(stored["input"]))
+    assert np.abs(output.numpy() - stored["output0"]).max() < 1e-4
+
+
+# trunks of torchvision
+
+
+def _torchvision(name: str, **how: Any) -> nn.Module:
+    torch.manual_seed(1)
+    network: nn.Module = getattr(torchvision.models, name)(weights=None, **how).eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 2)
+    return network
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet101"])
+def test_trunks_have_the_keys_and_shapes_of_torchvision(name: str) -> None:
+    with torch.device("meta"):
+        ours, theirs = Trunk(name), getattr(torchvision.models, name)(weights=None)
+    shapes = {key: t.shape for key, t in theirs.state_dict().items() if not key.startswith("fc.")}
+    assert {key: t.shape for key, t in ours.state_dict().items()} == shapes
+
+
+@pytest.mark.parametrize(("name", "dilated"), [("resnet18", False), ("resnet50", False), ("resnet50", True)])
+def test_trunks_compute_what_torchvision_computes(name: str, dilated: bool) -> None:
+    theirs = _torchvision(name, **({"replace_stride_with_dilation": [False, True, True]} if dilated else {}))
+    ours = Trunk(name, dilated=dilated).eval()
+    tensors = {key: t for key, t in theirs.state_dict().items() if not key.startswith("fc.")}
+    ours.load_state_dict(tensors)
+    x = torch.rand(2, 3, 49, 71)
+    stages = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+    with torch.no_grad():
+        expected = nn.Sequential(*[getattr(theirs, stage) for stage in stages])(x)
+        found = ours(x)
+    assert found.shape[1] == ours.channels
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_deeplab_generator_takes_the_backbone_of_a_pretrained_deeplab() -> None:
+    torch.manual_seed(1)
+    theirs = torchvision.models.segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None).eval()
+    x = torch.rand(1, 3, 32, 48)
+    for channels in (3, 4):
+        generator = DeepLabGenerator(channels)
+        generator.load_pretrained(theirs.state_dict())
+        given = torch.cat([x, torch.rand(1, channels - 3, 32, 48)], dim=1)
+        with torch.no_grad():
+            features = generator.eval().trunk(given)
+            torch.testing.assert_close(features, theirs.backbone(x)["out"])
+            assert features.shape == (1, 2048, 4, 6)
+            by_hand = torch.tanh(generator.output(features))
+            by_hand = nn.functional.interpolate(by_hand, scale_factor=8, mode="bilinear")
+            torch.testing.assert_close(generator(given), by_hand)
+    of_classes = DeepLabGenerator(20)
+    before = of_classes.trunk.conv1.weight.clone()
+    of_classes.load_pretrained(theirs.state_dict())
+    assert torch.equal(of_classes.trunk.conv1.weight, before)
+    assert torch.equal(of_classes.trunk.bn1.weight, theirs.backbone.bn1.weight)
+
+
+def test_the_resnet18_discriminator_sees_the_photo_with_the_published_filters() -> None:
+    theirs = _torchvision("resnet18")
+    discriminator = ResNet18(7)
+    discriminator.load_pretrained(theirs.state_dict())
+    discriminator.eval()
+    photo, condition, other = torch.rand(2, 3, 40, 40), torch.rand(2, 4, 40, 40), torch.rand(2, 4, 40, 40)
+    theirs.fc = nn.Linear(512, 1)
+    theirs.fc.load_state_dict(discriminator.output.state_dict())
+    with torch.no_grad():
+        logits = discriminator(torch.cat([condition, photo], dim=1))
+        torch.testing.assert_close(logits.flatten(1), theirs(photo))
+        torch.testing.assert_close(discriminator(torch.cat([other, photo], dim=1)), logits)
+    discriminator(torch.cat([condition, photo], dim=1)).sum().backward()
+    assert float(discriminator.trunk.conv1.weight.grad[:, :4].abs().max()) > 0  # and learns to look at the rest
+
+
+def test_filters_for_fewer_channels_answer_grey_as_before() -> None:
+    filters, grey = torch.rand(4, 3, 7, 7), torch.rand(1, 1, 9, 9)
+    expected = nn.functional.conv2d(grey.repeat(1, 3, 1, 1), filters)
+    for count in (1, 2):
+        found = nn.functional.conv2d(grey.repeat(1, count, 1, 1), widened(filters, count, 0, count))
+        torch.testing.assert_close(found, expected)
+
+
+def test_weights_that_do_not_fit_a_trunk_are_refused_by_name() -> None:
+    tensors = Trunk("resnet18").state_dict()
+    for changed, words in (
+        ({"bn1.weight": torch.zeros(3)}, r"bn1\.weight is \(3,\) there and \(64,\) here"),
+        ({"extra": torch.zeros(3)}, "unknown extra"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ResNet18(6).load_pretrained(tensors | changed)
+    with pytest.raises(ValueError, match=r"no conv1\.weight; no bn1\.weight; .* and \d+ more"):
+        ResNet18(6).load_pretrained({"fc.bias": torch.zeros(3)})
+    older = {key: tensor for key, tensor in tensors.items() if not key.endswith("num_batches_tracked")}
+    ResNet18(6).load_pretrained(older)
+
+
+@pytest.mark.parametrize(("field", "smallest"), [(16, 6), (70, 24), (286, 96)])
+def test_pictures_too_small_for_a_patch_are_padded(field: int, smallest: int) -> None:
+    network = PatchGAN(3, width=2, receptive_field=field)
+    assert network.smallest == smallest
+    for side in (4, smallest - 1, smallest):
+        assert network(torch.rand(1, 3, side, side)).shape == (1, 1, 1, 1)
+    assert network(torch.rand(1, 3, smallest, 2 * smallest)).shape[2] == 1
+    with pytest.raises(ValueError, match="16, 70, 286, got 94"):
+        PatchGAN(3, receptive_field=94)
+
+
+def test_batch_norms_of_generators_are_ours() -> None:
+    """Others would make a picture depend on its neighbours."""
+    for name in GENERATORS:
+        norms = [m for m in made(GENERATORS, name, in_channels=3).modules() if isinstance(m, nn.BatchNorm2d)]
+        assert norms and all(isinstance(m, BatchNorm2d) for m in norms)

@@ -83,6 +83,8 @@ def test_every_setting_refuses_what_it_cannot_be(key: str) -> None:
         ("discriminator.receptive_field", 94), ("losses.lambda_gan", -1), ("train.epochs", 0), ("train.steps", 0),
         ("train.batch", 0), ("train.accumulate", 2), ("train.ema", 1), ("train.log_every_steps", 0),
         ("train.validation_pictures", 0), ("seed", -1), ("seed", 2**63), ("train.batch", True), ("train.compile", 1),
+        ("generator.blocks", 0), ("generator.norm", "layer"), ("generator.upsample", "cubic"), ("weights.vgg16", 1),
+        ("discriminator.conditional", "no"), ("losses.reconstruction", "l2"),
         ("train.precision", "fp16"), ("seed", 1.0), ("optimizer.rate", "1e-4x"), ("data", 5),
     ],
 )  # fmt: skip
@@ -111,6 +113,12 @@ def test_all_values_out_of_range_are_told_at_once_each_with_its_origin() -> None
     assert "b: train.log_every_steps: expected" in message and message.count("expected") == 6 and "\n" not in message
     with pytest.raises(UsageError, match=r"^b: losses: expected at least one .* above 0, got all weights 0\. "):
         resolve([Layer("a", {"losses": {"lambda_l1": 0}}), Layer("b", {"losses": {"lambda_gan": 0, "lambda_l1": 0}})])
+
+
+def test_an_objective_of_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"losses\.reconstruction: expected l1 or mse with lambda_gan 0, got none"):
+        resolve([Layer("a", {"losses": {"lambda_gan": 0, "reconstruction": "none"}})])
+    resolve([Layer("a", {"losses": {"reconstruction": "none"}})])
 
 
 def test_flags_are_read_as_yaml_is() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from citygan.config import Settings
+from citygan.config import DiscriminatorSettings, GeneratorSettings, Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import check_bf16
 from citygan.errors import DataError, MachineError, UsageError
-from citygan.models import lookup
+from citygan.models import DISCRIMINATORS, GENERATORS, lookup
+from citygan.models.pretrained import Pretrainable
 from citygan.models.unet import unet_depth
+from citygan.pretrained import RANDOM, fill_pretrained
 from citygan.recipes import RECIPES
 from citygan.recipes.base import Recipe
 from citygan.recipes.inputs import InputEncoder
@@ -58,36 +62,9 @@ def build(settings: Settings, data: PreparedSet) -> Built:
         settings.input.instance_edges,
     )
     channels = data.photo_channels or 3
-    width, height = data.size
-    depth = settings.generator.depth or unet_depth(width, height)
-    if depth < 4 or width % 2**depth or height % 2**depth:
-        step = 2 ** max(4, min(depth, 6))
-        raise DataError(
-            f"pictures of {width}x{height} cannot be halved {max(depth, 4)} times",
-            where=data.path,
-            hint=f"Prepare them with --size {max(1, round(width / step)) * step}x{max(1, round(height / step)) * step}",
-        )
-    networks: dict[str, dict[str, Any]] = {
-        "generator": {
-            "name": settings.generator.name,
-            "arguments": {
-                "in_channels": inputs.channels,
-                "out_channels": channels,
-                "width": settings.generator.width,
-                "depth": depth,
-                "dropout": settings.generator.dropout,
-            },
-        }
-    }
+    networks = {"generator": _generator(settings, data, inputs.channels, channels)}
     if settings.losses.lambda_gan > 0:
-        networks["discriminator"] = {
-            "name": settings.discriminator.name,
-            "arguments": {
-                "in_channels": inputs.channels + channels,
-                "width": settings.discriminator.width,
-                "receptive_field": settings.discriminator.receptive_field,
-            },
-        }
+        networks["discriminator"] = _discriminator(settings, inputs.channels, channels)
     torch.manual_seed(settings.seed)
     recipe = lookup(RECIPES, settings.recipe, "recipe")(
         settings,
@@ -95,27 +72,143 @@ def build(settings: Settings, data: PreparedSet) -> Built:
         networks["generator"]["arguments"],
         networks["discriminator"]["arguments"] if "discriminator" in networks else None,
     )
-    smallest = int(getattr(recipe.networks.get("discriminator"), "smallest", 1))
-    if min(width, height) < smallest:
-        raise DataError(
-            f"pictures of {width}x{height} are too small for the discriminator, which needs {smallest} pixels a side",
-            where=data.path,
-            hint="Prepare them larger, or take a smaller discriminator.receptive_field",
-        )
+    _check_size(recipe.networks["generator"], data)
     return Built(recipe, inputs, networks, channels)
 
 
-def start_from(networks: Mapping[str, nn.Module], folder: Path) -> None:
+def _generator(settings: Settings, data: PreparedSet, in_channels: int, channels: int) -> dict[str, Any]:
+    """Name and arguments of the generator."""
+    chosen = settings.generator
+    network = lookup(GENERATORS, chosen.name, "generator")
+    offered = {"in_channels": in_channels, "out_channels": channels} | _options(chosen)
+    arguments = _arguments(network, chosen, offered)
+    if "depth" in arguments:
+        arguments["depth"] = _depth(settings, data)
+    return {"name": chosen.name, "arguments": arguments}
+
+
+def _discriminator(settings: Settings, in_channels: int, channels: int) -> dict[str, Any]:
+    """Name and arguments of the discriminator."""
+    chosen = settings.discriminator
+    network = lookup(DISCRIMINATORS, chosen.name, "discriminator")
+    seen = channels + (in_channels if chosen.conditional else 0)
+    offered = {"in_channels": seen, "photo_channels": channels} | _options(chosen)
+    return {"name": chosen.name, "arguments": _arguments(network, chosen, offered)}
+
+
+def _options(chosen: GeneratorSettings | DiscriminatorSettings) -> dict[str, Any]:
+    """What a group of settings offers to a network's constructor."""
+    options = dataclasses.asdict(chosen)
+    return {key: value for key, value in options.items() if key not in ("name", "conditional", "shared_pass")}
+
+
+def _arguments(
+    network: type[nn.Module], chosen: GeneratorSettings | DiscriminatorSettings, offered: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Of what is offered that which the network's constructor takes.
+
+    Raises:
+        UsageError: A setting that it does not take has another value than the default.
+    """
+    parameters = inspect.signature(network).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(offered)
+    default = dataclasses.asdict(type(chosen)())
+    group = "generator" if isinstance(chosen, GeneratorSettings) else "discriminator"
+    lost = [
+        key
+        for key, value in offered.items()
+        # a network without dropout is one whose dropout is off
+        if key not in parameters and value != default.get(key, value) and (key, value) != ("dropout", 0)
+    ]
+    if lost:
+        taken = ", ".join(key for key in offered if key in parameters and key in default)
+        raise UsageError(
+            f"the {group} {chosen.name} has no {' and no '.join(lost)}",
+            where=", ".join(f"{group}.{key}" for key in lost),
+            hint=f"It has: {taken}",
+        )
+    return {key: value for key, value in offered.items() if key in parameters}
+
+
+def _depth(settings: Settings, data: PreparedSet) -> int:
+    """Times the pictures of a set are halved.
+
+    Raises:
+        DataError: They cannot be halved that often.
+    """
+    width, height = data.size
+    depth = settings.generator.depth or unet_depth(width, height)
+    if depth < 4 or width % 2**depth or height % 2**depth:
+        step = 2 ** max(4, min(depth, 6))
+        raise DataError(
+            f"pictures of {width}x{height} cannot be halved {max(depth, 4)} times",
+            where=data.path,
+            hint=f"Prepare them with --size {_nearest(width, step)}x{_nearest(height, step)}",
+        )
+    return depth
+
+
+def _check_size(generator: nn.Module, data: PreparedSet) -> None:
+    """Refuses a set whose pictures the generator cannot take as they are."""
+    multiple, smallest = int(getattr(generator, "multiple", 1)), int(getattr(generator, "smallest", 1))
+    width, height = data.size
+    if width % multiple or height % multiple or min(width, height) < smallest:
+        fitting = [max(_nearest(side, multiple), -(-smallest // multiple) * multiple) for side in (width, height)]
+        raise DataError(
+            f"pictures of {width}x{height}, and this generator takes sides that are multiples of {multiple}"
+            + (f", at least {smallest}" if smallest > multiple else ""),
+            where=data.path,
+            hint=f"Prepare them with --size {fitting[0]}x{fitting[1]}",
+        )
+
+
+def _nearest(side: int, multiple: int) -> int:
+    return max(1, round(side / multiple)) * multiple
+
+
+def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Path | None) -> list[str]:
+    """Gives networks the weights that they start from: another run's, and for what it lacks published ones.
+
+    Args:
+        start: A checkpoint's folder; None: no other run.
+
+    Returns:
+        The weights of the settings that are `random` and would have been published ones.
+
+    Raises:
+        DamagedError: The checkpoint or a file of weights is not whole, or does not fit.
+        MachineError: Weights are missing.
+        UsageError: There are none for networks of that width.
+    """
+    filled = start_from(networks, start) if start is not None else set()
+    choices = dataclasses.asdict(settings.weights)
+    random = []
+    for name, network in networks.items():
+        if name not in filled and isinstance(network, Pretrainable):
+            fill_pretrained(network, choices[network.pretrained])
+            if choices[network.pretrained] == RANDOM:
+                random.append(network.pretrained)
+    return random
+
+
+def start_from(networks: Mapping[str, nn.Module], folder: Path) -> set[str]:
     """Fills networks from another run's checkpoint: its generator, and its discriminator where both have one.
+
+    Returns:
+        The names of those filled.
 
     Raises:
         DamagedError: It is not whole, or does not fit.
     """
     state = read_state(folder)
+    filled = set()
     for name, network in networks.items():
         part = str(state.get("use", name)) if name == "generator" else name
         if name == "generator" or part in state["files"]:
             load_network(network, read_part(folder, state, part), folder / f"{part}.safetensors")
+            filled.add(name)
+    return filled
 
 
 def steps_in_all(settings: Settings, count: int, ranks: Ranks) -> int:

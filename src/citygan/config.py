@@ -54,13 +54,24 @@ class GeneratorSettings:
     depth: int | None = None
     """Times the picture is halved; null: as often as its sides allow, at most 8 (pix2pix, section 6.1.1)."""
     dropout: float = 0.5
-    """Rate in the three innermost decoder layers; 0 is off."""
+    """Rate in the three innermost decoder layers, in ResNets in each block; 0 is off."""
+    skips: bool = True
+    """U-Net: whether the decoder sees the encoder's maps; false is the encoder-decoder (pix2pix, section 4.3)."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """U-Net and ResNet: the norm behind most convolutions."""
+    upsample: Literal["transposed", "nearest", "bilinear"] = "transposed"
+    """U-Nets: transposed convolutions as in the paper, or a resize of that kind and a 3x3 convolution."""
+    blocks: int = 9
+    """ResNet: residual blocks; the published ones have 6 or 9."""
+    backbone: Literal["resnet50", "resnet101"] = "resnet50"
+    """DeepLabV3: the trunk."""
 
     def __post_init__(self) -> None:
         _check(
             (1 <= self.width <= 1024, "generator.width", self.width, "from 1 to 1024"),
             (self.depth is None or 4 <= self.depth <= 12, "generator.depth", self.depth, "from 4 to 12, or null"),
             (0.0 <= self.dropout < 1.0, "generator.dropout", self.dropout, "from 0 to below 1"),
+            (1 <= self.blocks <= 64, "generator.blocks", self.blocks, "from 1 to 64"),
         )
 
 
@@ -73,7 +84,11 @@ class DiscriminatorSettings:
     width: int = 64
     """Filters of the first layer."""
     receptive_field: int = 70
-    """Side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2)."""
+    """PatchGAN: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2)."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """PatchGAN and PixelGAN: the norm behind all convolutions but the first and the last."""
+    conditional: bool = True
+    """Whether it sees the generator's input beside the photo (pix2pix, equations 1 and 2)."""
     shared_pass: bool = False
     """Judge the fake once for both updates, the generator's first: a little faster, but not the paper's order."""
 
@@ -81,7 +96,12 @@ class DiscriminatorSettings:
         field = self.receptive_field
         _check(
             (1 <= self.width <= 1024, "discriminator.width", self.width, "from 1 to 1024"),
-            (field in (16, 70, 286), "discriminator.receptive_field", field, "one of 16, 70, 286"),
+            (
+                field in (16, 70, 286),
+                "discriminator.receptive_field",
+                field,
+                "one of 16, 70, 286 (1x1 is discriminator.name=pixelgan)",
+            ),
         )
 
 
@@ -92,15 +112,42 @@ class LossSettings:
     lambda_gan: float = 1.0
     """Weight of the adversarial term; 0 leaves the discriminator out."""
     lambda_l1: float = 100.0
-    """Weight of the mean absolute difference to the real photo."""
+    """Weight of the difference to the real photo, whichever `reconstruction` names."""
+    adversarial: str = "cross-entropy"
+    """A row of `citygan.losses.ADVERSARIAL`: how the discriminator judges and the generator fools it."""
+    reconstruction: Literal["l1", "mse", "none"] = "l1"
+    """The difference to the real photo: mean absolute (pix2pix, equation 3), mean squared, or none."""
 
     def __post_init__(self) -> None:
         weights = (self.lambda_gan, self.lambda_l1)
+        alone = self.reconstruction == "none" and self.lambda_gan == 0 and self.lambda_l1 > 0
         _check(
             (0.0 <= self.lambda_gan < math.inf, "losses.lambda_gan", self.lambda_gan, "a finite number from 0"),
             (0.0 <= self.lambda_l1 < math.inf, "losses.lambda_l1", self.lambda_l1, "a finite number from 0"),
             (weights != (0, 0), "losses", "all weights 0", "at least one of lambda_gan and lambda_l1 above 0"),
+            (not alone, "losses.reconstruction", "none", "l1 or mse with lambda_gan 0"),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsSettings:
+    """Published weights for the trunks of those networks that have one.
+
+    Each is null (torchvision's file, in `TORCH_HOME`), a path, or the word `random`.
+    """
+
+    resnet18: str | None = None
+    """Of ResNet-18: null is torchvision's file, in `TORCH_HOME`; or a path; or `random`."""
+    resnet50: str | None = None
+    """Of ResNet-50; likewise."""
+    resnet101: str | None = None
+    """Of ResNet-101; likewise."""
+    deeplabv3_resnet50: str | None = None
+    """Of DeepLabV3 on ResNet-50; likewise."""
+    deeplabv3_resnet101: str | None = None
+    """Of DeepLabV3 on ResNet-101; likewise."""
+    vgg16: str | None = None
+    """Of VGG-16; likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +248,7 @@ class Settings:
     generator: GeneratorSettings = field(default_factory=GeneratorSettings)
     discriminator: DiscriminatorSettings = field(default_factory=DiscriminatorSettings)
     losses: LossSettings = field(default_factory=LossSettings)
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
 

@@ -70,6 +70,7 @@ class Translator:
         self.settings = settings or {}
         self.pairs = pairs
         self.multiple = int(getattr(generator, "multiple", 1))
+        self.smallest = int(getattr(generator, "smallest", 1))
 
     @property
     def classes(self) -> ClassTable | None:
@@ -262,8 +263,8 @@ class Translator:
     def _run(self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int) -> Tensor:
         """[N, H, W(, C)] -> [N, C, H, W] in [-1, 1], float32; padded for the network and cropped back."""
         height, width = array.shape[1:3]
-        rows = _padded(height, self.multiple) - height
-        columns = _padded(width, self.multiple) - width
+        rows = _padded(max(height, self.smallest), self.multiple) - height
+        columns = _padded(max(width, self.smallest), self.multiple) - width
         around = ((0, 0), (0, rows), (0, columns))
         if self.inputs.is_label:
             label = torch.from_numpy(np.pad(array.astype(np.uint8), around, mode="edge")).to(self.device)

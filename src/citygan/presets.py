@@ -24,18 +24,71 @@ class Preset:
     quick: Mapping[str, Any]
 
 
+# what makes any of them narrow and short enough for two CPU cores
+_QUICK: Mapping[str, Any] = {
+    "generator": {"width": 16},
+    "discriminator": {"width": 16},
+    "optimizer": {"schedule": "linear"},
+    "train": {"steps": 4000, "ema": 0.998},
+}
+# the Cityscapes study left augmentation out of its results (section II.C.4)
+_PLAIN: Mapping[str, Any] = {"augment": {"jitter": 1.0, "mirror": False}}
+_LABELS = "labels or pictures to photos"
+_STUDY = "Cityscapes study"  # Ortega Pinto and Romero Romero
+
 PRESETS: dict[str, Preset] = {
     "pix2pix": Preset(
-        task="labels or pictures to photos",
+        task=_LABELS,
         summary="U-Net, 70x70 PatchGAN, cGAN + 100 L1",
         source="pix2pix, sections 3 and 6.1; table 1, row L1+cGAN",
         settings={},
-        quick={
-            "generator": {"width": 16},
-            "discriminator": {"width": 16},
-            "optimizer": {"schedule": "linear"},
-            "train": {"steps": 4000, "ema": 0.998},
+        quick=_QUICK,
+    ),
+    "pix2pix-mse": Preset(
+        task=_LABELS,
+        summary="pix2pix with mean squared error in the place of cross-entropy, without augmentation",
+        source=f"{_STUDY}, section II.C.1; table I, row Baseline Model with MSE",
+        settings={**_PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
+        quick=_QUICK,
+    ),
+    "pix2pix-alpha50": Preset(
+        task=_LABELS,
+        summary="pix2pix with 50 L1, without augmentation",
+        source=f"{_STUDY}, section II.C.1 (alpha = 50, not in table I)",
+        settings={**_PLAIN, "losses": {"lambda_l1": 50.0}},
+        quick=_QUICK,
+    ),
+    "pix2pix-alpha75": Preset(
+        task=_LABELS,
+        summary="pix2pix with 75 L1, without augmentation",
+        source=f"{_STUDY}, section II.C.1 (alpha = 75, not in table I)",
+        settings={**_PLAIN, "losses": {"lambda_l1": 75.0}},
+        quick=_QUICK,
+    ),
+    "pix2pix-deeplab": Preset(
+        task=_LABELS,
+        summary="pretrained trunks: DeepLabV3's as generator, ResNet-18 as discriminator; without augmentation",
+        source=f"{_STUDY}, section II.C.2; table I, row Pre-trained from pytorch",
+        settings={**_PLAIN, "generator": {"name": "deeplabv3"}, "discriminator": {"name": "resnet18"}},
+        quick={**_QUICK, "weights": {"deeplabv3_resnet50": "random", "resnet18": "random"}},
+    ),
+    "enhanced": Preset(
+        task=_LABELS,
+        summary="U-Net with a norm after every convolution, without augmentation",
+        source=f"{_STUDY}, section II.C.3; table I, row Enhanced baseline model",
+        settings={**_PLAIN, "generator": {"name": "enhanced"}},
+        quick=_QUICK,
+    ),
+    "enhanced-mse": Preset(
+        task=_LABELS,
+        summary="the enhanced U-Net with mean squared error in the place of cross-entropy, without augmentation",
+        source=f"{_STUDY}, section III; table I, row Enhanced baseline model with MSE",
+        settings={
+            **_PLAIN,
+            "generator": {"name": "enhanced"},
+            "losses": {"adversarial": "least-squares-sigmoid"},
         },
+        quick=_QUICK,
     ),
 }
 

@@ -108,7 +108,7 @@ def _cells(figures: dict[str, Any], prefix: str) -> str:
 
 def _curves(lines: list[dict[str, Any]]) -> str:
     """Losses and validation figures over the steps, as one SVG."""
-    names = ("g_gan", "g_l1", "d_real", "d_fake", "val_ssim", "val_psnr")
+    names = ("g_gan", "g_l1", "g_mse", "d_real", "d_fake", "val_ssim", "val_psnr")
     there = [name for name in names if any(line.get(name) is not None for line in lines)]
     if not there:
         return ""

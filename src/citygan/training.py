@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from citygan.baseline import fit_painter
-from citygan.building import Built, build, start_from, steps_in_all
+from citygan.building import Built, build, initialise, steps_in_all
 from citygan.config import Settings
 from citygan.data.batches import Feed
 from citygan.data.store import PreparedSet, Split
@@ -67,7 +67,10 @@ def run_training(
     found = find(path, settings, data, ranks) if resume else None
     if resume and found is None and settings.init is not None:
         init = Path(settings.init)
-    built = built or build(settings, data)
+    if built is None:
+        built = build(settings, data)
+        if found is None:
+            initialise(built.recipe.networks, settings, init)
     split = data.split("train")
     steps = steps_in_all(settings, len(split), ranks)
     options = settings.train
@@ -85,10 +88,6 @@ def run_training(
     start, window = 0, Window()
     if found is not None:
         start, window = found.step, found.load(engine, ranks)
-    elif init is not None:
-        start_from(engine.networks, init)
-        for name, average in engine.averages.items():
-            average.load_state_dict(engine.networks[name].state_dict())
     if resume and ranks.first:  # only now that they are known to fit: flags of this resume become the run's
         write_text(path / "config.yaml", to_yaml(settings.to_dict()))
     arrays = ["photo", "label" if built.inputs.is_label else "source"]

@@ -119,8 +119,9 @@ def _train(
         _print(settings, origins, as_json)
         return
 
-    from citygan.building import about, build, check_device, start_from
+    from citygan.building import about, build, check_device, initialise
     from citygan.devices import pick_device
+    from citygan.progress import say
     from citygan.runs import new_run
     from citygan.train.distributed import join, leave
 
@@ -130,11 +131,12 @@ def _train(
     ranks = join(place)
     try:
         built = build(settings, prepared)  # finds what does not fit before a folder is made
-        if start is not None:
-            start_from(built.recipe.networks, start)
+        random = initialise(built.recipe.networks, settings, start)
         path = ranks.tell(new_run(settings, name, about(settings, prepared, place, ranks)) if ranks.first else None)
         if ranks.first:
             _say_start(settings, prepared, place)
+            if random:
+                say(f"{' and '.join(random)}: random weights in the place of published ones")
         from contextlib import nullcontext
 
         with lock(path) if ranks.first else nullcontext():

@@ -10,14 +10,13 @@ from citygan import files
 from citygan.data.store import PreparedSet
 
 MULTIPLE = 16  # of both sides: the shallowest generator halves its pictures four times
-SMALLEST = 32  # the default discriminator needs 24 pixels a side
 
 Arrays = Mapping[str, Collection[str]]  # the kinds of arrays of each split
 
 
 def trainable_size(size: tuple[int, int]) -> tuple[int, int]:
     """The (width, height) nearest to `size` that the models can be trained at; `size` itself where they can."""
-    width, height = (max(SMALLEST, round(side / MULTIPLE) * MULTIPLE) for side in size)
+    width, height = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in size)
     return width, height
 
 
@@ -34,7 +33,7 @@ def notes(arrays: Arrays, size: tuple[int, int]) -> list[str]:
     nearest = trainable_size(size)
     if nearest != size:
         found.append(
-            f"{size[0]}x{size[1]} is no size to train at: sides must be multiples of {MULTIPLE}, at least {SMALLEST}"
+            f"{size[0]}x{size[1]} is no size to train at: sides must be multiples of {MULTIPLE}"
             f" (--size {nearest[0]}x{nearest[1]} is near)"
         )
     if "val" not in paired:

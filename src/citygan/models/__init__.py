@@ -8,11 +8,27 @@ from typing import TypeVar
 from torch import nn
 
 from citygan.errors import UsageError, did_you_mean
-from citygan.models.patchgan import PatchGAN
-from citygan.models.unet import UNet
+from citygan.models.deeplab import DeepLabGenerator
+from citygan.models.fcn import FCN8s
+from citygan.models.patchgan import PatchGAN, PixelGAN
+from citygan.models.resnet import ResNet
+from citygan.models.resnet18 import ResNet18
+from citygan.models.segmenters import DeepLabV3, PSPNet, UNetSegmenter
+from citygan.models.unet import EnhancedUNet, UNet
 
-GENERATORS: dict[str, type[nn.Module]] = {"unet": UNet}
-DISCRIMINATORS: dict[str, type[nn.Module]] = {"patchgan": PatchGAN}
+GENERATORS: dict[str, type[nn.Module]] = {
+    "unet": UNet,
+    "resnet": ResNet,
+    "enhanced": EnhancedUNet,
+    "deeplabv3": DeepLabGenerator,
+}
+DISCRIMINATORS: dict[str, type[nn.Module]] = {"patchgan": PatchGAN, "pixelgan": PixelGAN, "resnet18": ResNet18}
+SEGMENTERS: dict[str, type[nn.Module]] = {
+    "fcn8s": FCN8s,
+    "deeplabv3": DeepLabV3,
+    "pspnet": PSPNet,
+    "unet-seg": UNetSegmenter,
+}
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ dropout for all pictures, so what a picture becomes never depends on its neighbo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -16,10 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Statistics = Literal["picture", "running"]
+Norm = Literal["batch", "instance", "none"]
 
 
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation that, outside training, can use each picture's own statistics.
+
+    A single value has no statistics of its own: they would zero it (pix2pix, section 6.3), and PyTorch refuses.
+    Where a channel has just one (a map of one pixel, at batch 1 or picture by picture) the running ones are used,
+    which in a training at batch 1 stay 0 and 1: the layer then only scales and shifts.
 
     Attributes:
         statistics: Outside training: `running` (as PyTorch) or `picture`.
@@ -28,23 +33,66 @@ class BatchNorm2d(nn.BatchNorm2d):
     statistics: Statistics = "running"
 
     def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, C, H, W]
+        if x.shape[-2:] == (1, 1) and (not self.training or x.shape[0] == 1):
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         if self.training or self.statistics == "running":
             return super().forward(x)
-        if x.device.type != "cpu" and x.shape[0] > 1:
-            return F.instance_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        # each picture as a batch by itself: on CPUs ten times as fast as instance_norm
-        dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
-        simple = dense and self.weight.dtype == torch.float32 and x.dtype in (torch.float32, torch.bfloat16)
-        if x.shape[0] == 1 or torch.is_grad_enabled() or not simple:
-            pictures = [F.batch_norm(p, None, None, self.weight, self.bias, True, 0.0, self.eps) for p in x.split(1)]
-            return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
-        normed = torch.empty_like(x)
-        mean, deviation = torch.empty(2, x.shape[1], device=x.device)
-        for p, out in zip(x.split(1), normed.split(1), strict=True):
-            torch.native_batch_norm(
-                p, self.weight, self.bias, None, None, True, 0.0, self.eps, out=(out, mean, deviation)
-            )
-        return normed
+        return _by_picture(x, self.weight, self.bias, self.eps)
+
+
+class InstanceNorm2d(nn.Module):
+    """Normalisation of every channel of every picture by itself, without weights, as CycleGAN's code has it.
+
+    A map of one pixel stays as it is: its deviation is 0.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.channels = channels
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, C, H, W]
+        return x if x.shape[-2:] == (1, 1) else _by_picture(x, None, None, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, eps={self.eps}"
+
+
+def _by_picture(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Each picture normalised by its own statistics: [N, C, H, W] -> [N, C, H, W]."""
+    if x.device.type != "cpu" and x.shape[0] > 1:
+        return F.instance_norm(x, None, None, weight, bias, True, 0.0, eps)
+    # each picture as a batch by itself: on CPUs ten times as fast as instance_norm
+    dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
+    simple = dense and x.dtype in (torch.float32, torch.bfloat16) and (weight is None or weight.dtype == torch.float32)
+    if x.shape[0] == 1 or torch.is_grad_enabled() or not simple:
+        pictures = [F.batch_norm(p, None, None, weight, bias, True, 0.0, eps) for p in x.split(1)]
+        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
+    normed = torch.empty_like(x)
+    mean, deviation = torch.empty(2, x.shape[1], device=x.device)
+    for p, out in zip(x.split(1), normed.split(1), strict=True):
+        torch.native_batch_norm(p, weight, bias, None, None, True, 0.0, eps, out=(out, mean, deviation))
+    return normed
+
+
+def norm_layer(norm: Norm, channels: int) -> nn.Module:
+    """The norm of that name for so many channels; `none` does nothing."""
+    kinds: dict[str, Callable[[int], nn.Module]] = {
+        "batch": BatchNorm2d,
+        "instance": InstanceNorm2d,
+        "none": nn.Identity,
+    }
+    if norm not in kinds:
+        raise ValueError(f"expected a norm of {', '.join(kinds)}, got '{norm}'")
+    return kinds[norm](channels)
+
+
+def own_norms(network: nn.Module) -> None:
+    """Puts `BatchNorm2d` in the place of PyTorch's, in a network that another library built and nobody trained yet."""
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if type(child) is nn.BatchNorm2d:
+                setattr(parent, name, BatchNorm2d(child.num_features, child.eps, child.momentum))
 
 
 class Dropout(nn.Module):
@@ -73,6 +121,35 @@ class Dropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"
+
+
+class Enlarging(nn.Conv2d):
+    """A resize by two, then a 3x3 convolution: a transposed convolution's place without its checkerboards.
+
+    Odena, Dumoulin and Olah, "Deconvolution and Checkerboard Artifacts", Distill 2016.
+
+    Args:
+        mode: Of the resize: `nearest` or `bilinear`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool, mode: str) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:  # [N, in, H, W] -> [N, out, 2H, 2W]
+        return super().forward(F.interpolate(x, scale_factor=2, mode=self.mode))
+
+
+def check_sides(x: Tensor, multiple: int, remedy: str = "") -> None:
+    """Refuses pictures that a network cannot halve as often as it has to.
+
+    Raises:
+        ValueError: A side is no multiple; told with the next size that is.
+    """
+    height, width = x.shape[-2:]
+    if height % multiple or width % multiple:
+        fitting = f"{-(-width // multiple) * multiple}x{-(-height // multiple) * multiple}"
+        raise ValueError(f"expected sides divisible by {multiple}, got {width}x{height}: pad to {fitting}{remedy}")
 
 
 @contextmanager

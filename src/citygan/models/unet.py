@@ -7,7 +7,7 @@ With width 64 and depth 8, C being a convolution, D one with dropout:
     output   tanh
 
 There is no norm on the first encoder layer, and none on the innermost: at batch 1 its map is one pixel, which batch
-norm would zero (pix2pix, section 6.3).
+norm would zero (pix2pix, section 6.3). Without its skips it is the paper's encoder-decoder (section 4.3).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from citygan.models.convolution import Doubling, Halving, join
-from citygan.models.layers import BatchNorm2d, Dropout, init_normal
+from citygan.models.layers import Dropout, Enlarging, Norm, check_sides, init_normal, norm_layer
 
 PAPER_DEPTH = 8
+Upsampling = Literal["transposed", "nearest", "bilinear"]
 
 
 class UNet(nn.Module):
@@ -32,8 +33,12 @@ class UNet(nn.Module):
         width: Filters of the first layer; they double up to eight times that.
         depth: Times the picture is halved; both sides must be multiples of 2 ** depth.
         dropout: Rate of dropout in the three innermost decoder layers.
+        skips: Whether the decoder sees the encoder's maps; without, it is the encoder-decoder.
+        norm: `batch`, `instance` or `none`.
+        upsample: `transposed` convolutions as in the paper, or a `nearest` or `bilinear` resize and a 3x3 convolution.
+        norm_ends: Whether the first encoder layer and the innermost have a norm too.
         bias: Which convolutions have one: those that no norm follows (`needed`), only the output (`output`, as the
-            public PyTorch code saves it), or all.
+            public PyTorch code saves it with batch norm or none), or all (as it does with instance norm).
 
     Shape:
         [N, in_channels, H, W] in [-1, 1] -> [N, out_channels, H, W] in (-1, 1)
@@ -46,32 +51,37 @@ class UNet(nn.Module):
         width: int = 64,
         depth: int = PAPER_DEPTH,
         dropout: float = 0.5,
+        skips: bool = True,
+        norm: Norm = "batch",
+        upsample: Upsampling = "transposed",
+        norm_ends: bool = False,
         bias: Literal["needed", "output", "all"] = "needed",
     ) -> None:
         super().__init__()
         if not 1 <= depth <= 16:
             raise ValueError(f"expected a depth from 1 to 16, got {depth}")
         self.depth = depth
+        self.skips = skips
         widths = [min(width * 2**i, width * 8) for i in range(depth)]
-        ends, inside = bias != "output", bias == "all"
+        ends, inside = bias != "output", bias == "all" or (bias == "needed" and norm == "none")
         self.down = nn.ModuleList()
         self.down_norm = nn.ModuleList()
         for i in range(depth):
-            bare = i == 0 or i == depth - 1
+            bare = (i == 0 or i == depth - 1) and not norm_ends
             before = in_channels if i == 0 else widths[i - 1]
             self.down.append(Halving(before, widths[i], bias=ends if bare else inside))
-            self.down_norm.append(nn.Identity() if bare else BatchNorm2d(widths[i]))
+            self.down_norm.append(nn.Identity() if bare else norm_layer(norm, widths[i]))
         # up[0] is the innermost; each but that sees the output of the one before beside the encoder's at its size
         self.up = nn.ModuleList()
         self.up_norm = nn.ModuleList()
         self.dropout = nn.ModuleList()
         for i in reversed(range(depth)):
-            before = widths[i] if i == depth - 1 else 2 * widths[i]
+            before = 2 * widths[i] if skips and i < depth - 1 else widths[i]
             last = i == 0
             after = out_channels if last else widths[i - 1]
-            self.up.append(Doubling(before, after, bias=last or inside))
+            self.up.append(_doubling(upsample, before, after, bias=last or inside))
             if not last:
-                self.up_norm.append(BatchNorm2d(after))
+                self.up_norm.append(norm_layer(norm, after))
                 noisy = depth - 1 - i < 3 and dropout > 0
                 self.dropout.append(Dropout(dropout) if noisy else nn.Identity())
         init_normal(self)
@@ -82,25 +92,53 @@ class UNet(nn.Module):
         return 2**self.depth
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[-1] % self.multiple or x.shape[-2] % self.multiple:
-            raise ValueError(
-                f"expected sides divisible by {self.multiple}, got {x.shape[-1]}x{x.shape[-2]}: "
-                f"pad to {-(-x.shape[-1] // self.multiple) * self.multiple}x"
-                f"{-(-x.shape[-2] // self.multiple) * self.multiple}, or take fewer layers"
-            )
+        check_sides(x, self.multiple, ", or take fewer layers")
         skips: list[Tensor] = []
         for i, (convolution, norm) in enumerate(zip(self.down, self.down_norm, strict=True)):
             x = norm(convolution(x))
             if i < self.depth - 1:
                 # in place: the skip then holds the leaky value, whose ReLU in the decoder is that of the value before
                 x = F.leaky_relu_(x, 0.2)
-                skips.append(x)
+                if self.skips:
+                    skips.append(x)
         for i, convolution in enumerate(self.up):
             x = convolution(F.relu_(x))
             if i < self.depth - 1:
                 x = self.dropout[i](self.up_norm[i](x))
-                x = join(skips.pop(), x)
+                if self.skips:
+                    x = join(skips.pop(), x)
         return x.tanh()
+
+
+class EnhancedUNet(UNet):
+    """The *enhanced* generator of the Cityscapes study (Ortega Pinto and Romero Romero, section II.C.3).
+
+    The text tells: encoder and decoder in blocks of their own, skips between those that correspond, batch
+    normalisation after each convolution, dropout in the first three blocks of the decoder, tanh. It gives neither
+    depth nor filters, so these are the base model's; with them the norms of the first encoder block and of the
+    innermost are what it has beyond a U-Net. The output, which tanh scales, has no norm.
+
+    Args and shape: As `UNet`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int = 3,
+        width: int = 64,
+        depth: int = PAPER_DEPTH,
+        dropout: float = 0.5,
+        upsample: Upsampling = "transposed",
+    ) -> None:
+        super().__init__(in_channels, out_channels, width, depth, dropout, upsample=upsample, norm_ends=True)
+
+
+def _doubling(upsample: Upsampling, before: int, after: int, *, bias: bool) -> nn.Module:
+    if upsample == "transposed":
+        return Doubling(before, after, bias=bias)
+    if upsample in ("nearest", "bilinear"):
+        return Enlarging(before, after, bias=bias, mode=upsample)
+    raise ValueError(f"expected upsampling by transposed, nearest or bilinear, got '{upsample}'")
 
 
 def unet_depth(width: int, height: int) -> int:

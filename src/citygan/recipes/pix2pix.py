@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from citygan.batch import Batch
 from citygan.config import Settings
-from citygan.losses.adversarial import cross_entropy
-from citygan.losses.reconstruction import l1
+from citygan.losses import ADVERSARIAL, RECONSTRUCTION
 from citygan.models import DISCRIMINATORS, GENERATORS, lookup
 from citygan.recipes.base import Group, LinearDecay, Recipe, Update, constant
 from citygan.recipes.inputs import InputEncoder
 
 
 class Pix2Pix(Recipe):
-    """min_G max_D L_cGAN(G, D) + lambda L_L1(G) (equation 4).
+    """min_G max_D L_cGAN(G, D) + lambda L_L1(G) (equation 4), or L_GAN(G, D) in its place (equation 2).
 
     Args:
         settings: Weights of the terms, rates.
@@ -37,6 +36,9 @@ class Pix2Pix(Recipe):
         self.inputs = inputs
         self.lambda_gan = settings.losses.lambda_gan
         self.lambda_l1 = settings.losses.lambda_l1
+        self.adversarial = lookup(ADVERSARIAL, settings.losses.adversarial, "adversarial loss")
+        self.reconstruction = settings.losses.reconstruction
+        self.conditional = settings.discriminator.conditional
         self.shared_pass = settings.discriminator.shared_pass
         optimizer = settings.optimizer
         schedule = LinearDecay(optimizer.decay_share) if optimizer.schedule == "linear" else constant
@@ -60,30 +62,29 @@ class Pix2Pix(Recipe):
             return
         discriminator = self.networks["discriminator"]
         if self.shared_pass:
-            judged = discriminator(torch.cat([x, fake], dim=1))
-            judged_real = discriminator(torch.cat([x, real], dim=1))
+            judged = discriminator(self._shown(x, fake))
+            judged_real = discriminator(self._shown(x, real))
             yield Update("generator", self._fooling(judged) | self._reconstruction(fake, real), retain=True)
-            yield Update("discriminator", _judging_fake(judged) | _judging_real(judged_real))
+            yield Update("discriminator", self._judging(judged, False) | self._judging(judged_real, True))
             return
         # one after the other, so that the first's graph is gone before the second's is made
-        yield Update("discriminator", _judging_fake(discriminator(torch.cat([x, fake.detach()], dim=1))), step=False)
-        yield Update("discriminator", _judging_real(discriminator(torch.cat([x, real], dim=1))))
-        judged = discriminator(torch.cat([x, fake], dim=1))
+        yield Update("discriminator", self._judging(discriminator(self._shown(x, fake.detach())), False), step=False)
+        yield Update("discriminator", self._judging(discriminator(self._shown(x, real)), True))
+        judged = discriminator(self._shown(x, fake))
         yield Update("generator", self._fooling(judged) | self._reconstruction(fake, real))
 
+    def _shown(self, x: Tensor, y: Tensor) -> Tensor:
+        """What the discriminator sees: input and picture, or the picture alone."""
+        return torch.cat([x, y], dim=1) if self.conditional else y
+
     def _fooling(self, judged: Tensor) -> dict[str, Tensor]:
-        return {"g_gan": self.lambda_gan * cross_entropy(judged, True)}
+        return {"g_gan": self.lambda_gan * self.adversarial.fooling(judged)}
+
+    def _judging(self, judged: Tensor, real: bool) -> dict[str, Tensor]:
+        """The discriminator's terms are halved, which slows it down relative to the generator (section 3.3)."""
+        return {"d_real" if real else "d_fake": 0.5 * self.adversarial.judging(judged, real)}
 
     def _reconstruction(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
-        return {"g_l1": self.lambda_l1 * l1(fake, real)} if self.lambda_l1 > 0 else {}
-
-
-# the discriminator's terms are halved, which slows it down relative to the generator (section 3.3)
-
-
-def _judging_fake(judged: Tensor) -> dict[str, Tensor]:
-    return {"d_fake": 0.5 * cross_entropy(judged, False)}
-
-
-def _judging_real(judged: Tensor) -> dict[str, Tensor]:
-    return {"d_real": 0.5 * cross_entropy(judged, True)}
+        if self.reconstruction == "none" or self.lambda_l1 == 0:
+            return {}
+        return {f"g_{self.reconstruction}": self.lambda_l1 * RECONSTRUCTION[self.reconstruction](fake, real)}

@@ -1,0 +1,113 @@
+"""Losses: their values by hand and by PyTorch, their directions, and what they leave out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from citygan.losses import ADVERSARIAL, RECONSTRUCTION
+from citygan.losses import segmentation as seg
+
+LOGITS = torch.tensor([[-2.0, -0.5], [0.5, 3.0]])
+
+
+def test_the_tables_hold_what_the_settings_say() -> None:
+    assert set(ADVERSARIAL) == {"cross-entropy", "least-squares", "least-squares-sigmoid", "hinge"}
+    assert set(RECONSTRUCTION) == {"l1", "mse"}
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_adversarial_terms_are_those_of_pytorch(real: bool) -> None:
+    target = torch.full_like(LOGITS, float(real))
+    expected = {
+        "cross-entropy": nn.BCEWithLogitsLoss()(LOGITS, target),
+        "least-squares": nn.MSELoss()(LOGITS, target),
+        "least-squares-sigmoid": nn.MSELoss()(LOGITS.sigmoid(), target),
+        # a margin of 1 on the side of the sign
+        "hinge": nn.MultiMarginLoss(margin=1.0)(
+            torch.stack([LOGITS.flatten() * (1 if real else -1), torch.zeros(4)], dim=1),
+            torch.zeros(4, dtype=torch.long),
+        )
+        * 2,
+    }
+    for name, pair in ADVERSARIAL.items():
+        found = pair.judging(LOGITS, real)
+        assert found.dtype == torch.float32 and found.dim() == 0
+        torch.testing.assert_close(found, expected[name])
+
+
+def test_hinge_by_hand() -> None:
+    hinge = ADVERSARIAL["hinge"]
+    assert float(hinge.judging(LOGITS, True)) == pytest.approx((3 + 1.5 + 0.5 + 0) / 4)
+    assert float(hinge.judging(LOGITS, False)) == pytest.approx((0 + 0.5 + 1.5 + 4) / 4)
+    assert float(hinge.fooling(LOGITS)) == pytest.approx(-1 / 4)
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_discriminator_and_generator_pull_against_each_other(name: str) -> None:
+    pair = ADVERSARIAL[name]
+    logits = torch.tensor([-0.3, 0.2], requires_grad=True)
+    (up,) = torch.autograd.grad(pair.judging(logits, True), logits)
+    (down,) = torch.autograd.grad(pair.judging(logits, False), logits)
+    (fool,) = torch.autograd.grad(pair.fooling(logits), logits)
+    assert (up < 0).all() and (fool < 0).all()
+    # least squares pull towards 0, and not below, what is fake
+    assert (down > 0).all() if name != "least-squares" else torch.equal(down.sign(), logits.sign())
+    assert pair.fooling(logits.to(torch.bfloat16)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", [name for name in ADVERSARIAL if name != "hinge"])
+def test_fooling_is_being_judged_real(name: str) -> None:
+    pair = ADVERSARIAL[name]
+    assert torch.equal(pair.fooling(LOGITS), pair.judging(LOGITS, True))
+
+
+def test_guessing_costs_what_the_documentation_says() -> None:
+    nothing = torch.zeros(1, 1, 3, 3)
+    assert float(ADVERSARIAL["cross-entropy"].judging(nothing, True)) == pytest.approx(math.log(2))
+    assert float(ADVERSARIAL["least-squares-sigmoid"].judging(nothing, False)) == pytest.approx(0.25)
+    assert float(ADVERSARIAL["hinge"].judging(nothing, False)) == 1
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("l1", nn.L1Loss()), ("mse", nn.MSELoss())])
+def test_reconstructions_are_those_of_pytorch(name: str, theirs: nn.Module) -> None:
+    x, y = torch.rand(2, 2, 3, 4, 5) * 2 - 1
+    torch.testing.assert_close(RECONSTRUCTION[name](x, y), theirs(x, y))
+    assert float(RECONSTRUCTION[name](x, x)) == 0
+    assert float(RECONSTRUCTION[name](torch.ones(1), -torch.ones(1))) == {"l1": 2, "mse": 4}[name]
+    assert RECONSTRUCTION[name](x.to(torch.bfloat16), y).dtype == torch.float32
+
+
+def test_segmentation_leaves_void_out_and_averages_over_the_rest() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4, 3, 5, requires_grad=True)
+    target = torch.randint(0, 4, (2, 3, 5), dtype=torch.uint8)
+    target[0] = 255
+    target[1, 0, :3] = 255
+    found = seg.cross_entropy(logits, target)
+    kept = target != 255
+    by_hand = [-logits[n, :, i, j].log_softmax(0)[int(target[n, i, j])] for n, i, j in kept.nonzero().tolist()]
+    torch.testing.assert_close(found, torch.stack(by_hand).mean())
+    torch.testing.assert_close(found, F.cross_entropy(logits, target.long(), ignore_index=255))
+    found.backward()
+    assert logits.grad is not None and not logits.grad.permute(0, 2, 3, 1)[~kept].any()
+
+
+def test_segmentation_of_nothing_is_zero_and_leaves_the_weights_alone() -> None:
+    logits = torch.randn(1, 3, 2, 2, requires_grad=True)
+    found = seg.cross_entropy(logits, torch.full((1, 2, 2), 7), ignore=7)
+    found.backward()
+    assert float(found.detach()) == 0 and found.dtype == torch.float32
+    assert logits.grad is not None and not logits.grad.any()
+
+
+def test_segmentation_of_two_classes_is_the_cross_entropy_of_their_difference() -> None:
+    scores = torch.randn(1, 1, 4, 4)
+    real = torch.rand(1, 4, 4) > 0.5
+    two = torch.cat([torch.zeros_like(scores), scores], dim=1)
+    expected = F.binary_cross_entropy_with_logits(scores[:, 0], real.float())
+    torch.testing.assert_close(seg.cross_entropy(two, real.to(torch.uint8)), expected)
