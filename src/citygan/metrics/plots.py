@@ -54,7 +54,7 @@ def plot_colours(sets: Mapping[str, Counts]) -> bytes:
             with np.errstate(divide="ignore"):
                 curve = np.where(share > 0, np.log10(share), np.nan)
             style: dict[str, Any] = {"linestyle": ":", "color": "black"} if label == REAL else {}
-            axis.plot(values, curve, linewidth=1.2, label=label, **style)
+            axis.plot(values, curve, linewidth=1.2, marker=".", markersize=2, label=label, **style)
         shown = np.flatnonzero(there)
         if len(shown):
             axis.set_xlim(values[shown[0]] - 2, values[shown[-1]] + 2)
