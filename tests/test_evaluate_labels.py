@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -154,6 +155,38 @@ def test_lossy_predictions_are_read_by_the_nearest_colour(maps: Path) -> None:
         file.with_suffix(".jpg").write_bytes(encode_picture(picture, ".jpg"))
     figure = evaluate_folders(maps / "painted", maps / "truth", ["miou"], classes=CITYSCAPES)["metrics"]["miou"]
     assert figure["pixel_accuracy"] is not None
+
+
+# a metric of one's own that needs labels alone, as a segmenter's would
+
+
+@pytest.fixture
+def road(monkeypatch: pytest.MonkeyPatch) -> str:
+    def measure(fake: UInt8, real: UInt8, *, label: UInt8) -> float:
+        return float((label == 7).mean())
+
+    row = dataclasses.replace(METRICS["l1"], name="road", measure=measure, needs=("label",))
+    monkeypatch.setitem(METRICS, "road", row)
+    return "road"
+
+
+def test_labels_are_given_to_whoever_needs_them(street: Street, maps: Path, road: str) -> None:
+    figure = evaluate_run("a", metrics=[road], device="cpu")["metrics"][road]
+    label = PreparedSet.open(street.path / "data/tiny").split("val").label
+    assert label is not None
+    assert figure["mean"] == pytest.approx((label == 7).mean()) == figure["mean_colour"]["mean"]
+    more = {"labels": maps / "truth", "classes": CITYSCAPES}
+    assert evaluate_folders(maps / "painted", maps / "photos", [road], **more)["metrics"][road]["n"] == 3
+    figure = evaluate_folders(maps / "painted", maps / "photos", [road])["metrics"][road]
+    assert figure["exit_code"] == 3 and "no label maps" in figure["reason"] and "--labels" in figure["reason"]
+    writer = SetWriter(street.path / "data/bare", size=(SIDE, SIDE), plan={})
+    for split in ("train", "val"):
+        _, photo = street_of(0)
+        writer.split(split).append(Item(split, {}, (SIDE, SIDE)), photo=photo, source=photo)
+    writer.finish({"classes": None, "photo_channels": 3, "source_channels": 3})
+    street.done("train", "--data", "bare", "--name", "b", "--steps", "1", *SMALL)
+    done = street.run("evaluate", "--run", "b", "--metric", road, "--metric", "l1")
+    assert done.code == 3 and "the set has no label maps" in done.error and "l1" in done.out
 
 
 # the row

@@ -66,6 +66,8 @@ class SplitTrios:
             self.lacking["ids"] = DataError(
                 "the set has no labels, and no class table to read painted ones by", hint="--classes names one"
             )
+        if part.label is None and "ids" in self.lacking:
+            self.lacking["label"] = DataError("the set has no label maps", where=part.path)
         if not translator.protocol()["dropout"]:
             self.lacking["samples"] = DataError(
                 f"the run draws nothing at random in the mode {translator.mode}: all samples of a picture are one",
@@ -100,15 +102,16 @@ class SplitTrios:
         whole = np.asarray(part.photo[index])
         label = None if part.label is None else np.asarray(part.label[index])
         painting = self._painter(label, channels)
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = {"label": label}
+        if "instance" in needs and part.instance is not None:
+            more["instance"] = np.asarray(part.instance[index])
         if "ids" in needs and self._table is not None:
             try:
                 truth = true_painted_ids(whole, self._table)
                 more["ids"], more["label"] = painted_ids(fake, self._table), truth if label is None else label
-                more["instance"] = None if part.instance is None else np.asarray(part.instance[index])
                 more["painting_ids"] = self._of_painting(painting)
             except DataError as problem:
-                more["missing"] = {"ids": problem}
+                more["missing"] = {"ids": problem, **({"label": problem} if label is None else {})}
         if "samples" in needs:
             more["samples"] = samples
         if self._show:
@@ -163,21 +166,24 @@ class FolderTrios:
         x, y = read_photo(fake), read_photo(real)
         if x.shape != y.shape:
             raise DataError(f"{fake} is {_size(x)}, {real} is {_size(y)}: nothing is resized to be scored")
-        ids, table = None, self._table
+        truth, table = None, self._table
         if label is not None and table is not None:
-            ids = read_label(label, table)
-            if ids.shape != y.shape[:2]:
-                raise DataError(f"the label map {label} is {_size(ids)}, {real} is {_size(y)}")
-        more: dict[str, Any] = {}
+            truth = read_label(label, table)
+            if truth.shape != y.shape[:2]:
+                raise DataError(f"the label map {label} is {_size(truth)}, {real} is {_size(y)}")
+        more: dict[str, Any] = {"label": truth}
+        missing: dict[Need, CityganError] = {}
         if "ids" in needs and table is not None:
             try:
                 more["ids"] = _predicted(fake, x, table)
-                more["label"] = _true(real, table) if ids is None else ids
+                more["label"] = _true(real, table) if truth is None else truth
             except DataError as problem:
-                more["missing"] = {"ids": problem}
-        if self._show and ids is not None and table is not None:
-            more["shown"] = label_colours(ids, table)
-        return Trio(stem, x, y, self._painter(ids), **more)
+                missing["ids"] = problem
+        if "label" in needs and more["label"] is None:
+            missing["label"] = DataError("no label maps", hint="--labels names a folder of them")
+        if self._show and truth is not None and table is not None:
+            more["shown"] = label_colours(truth, table)
+        return Trio(stem, x, y, self._painter(truth), missing=missing, **more)
 
 
 def _predicted(path: Path, picture: UInt8, table: ClassTable) -> UInt8:
