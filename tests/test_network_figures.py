@@ -335,7 +335,8 @@ def test_nothing_is_translated_for_metrics_that_cannot_be_computed(street: Stree
 
 
 def test_a_figure_that_is_kept_stays_when_it_cannot_be_computed_again(street: Street) -> None:
-    street.done("evaluate", "--metric", "lpips", "--set", "weights.alexnet=random")
+    done = street.done("evaluate", "--metric", "lpips", "--set", "weights.alexnet=random")
+    assert "warning: random weights (alexnet), as asked" in done.err
     (kept,) = Path("runs/a/figures").iterdir()
     before = json.loads(kept.read_text())
     assert street.run("evaluate", "--metric", "lpips", "--metric", "ssim").code == 5

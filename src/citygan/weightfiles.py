@@ -91,8 +91,11 @@ def find_weights(name: str, given: Mapping[str, str]) -> Found:
     if chosen == RANDOM:
         return Found(name)
     path = folder() / row.file if chosen is None else Path(chosen)
+    if chosen is not None and not path.exists():
+        hint = f"Without --set they are looked for in {folder()}, where citygan weights fetch {name} puts them"
+        raise MachineError(f"no weights '{name}'", where=path, hint=hint)
     if not path.exists():
-        how = f"citygan weights fetch {name} brings them; or put {row.file} there (TORCH_HOME says where there is)"
+        how = f"citygan weights fetch {name} brings them; or put {row.file} there (TORCH_HOME says where)"
         raise MachineError(
             f"no weights '{name}' ({row.what})", where=path, hint=f"{how}, or --set weights.{name}=PATH takes a file"
         )

@@ -125,6 +125,8 @@ def evaluate(
         say(f"plots and pictures: {plots}")
     if not folders and result["images"]:
         _report(result)
+    if drawn := [name for name, value in weights.items() if value == "random"]:
+        say(f"warning: random weights ({', '.join(drawn)}), as asked: their figures compare with no others")
     for name, figure in result["metrics"].items():
         if figure.get("warning"):
             say(f"warning: {name}: {figure['warning']}")
