@@ -37,25 +37,31 @@ ROOMS: dict[str, str] = {
     "recipes": "errors config batch models losses ops data.labels",
     # of the recipes the loop knows the base alone
     "train": "errors files batch recipes.base",
-    "metrics": "errors ops models data.labels",
+    "weightfiles": "errors files",
     "weights": "errors files models train",
+    # networks that a metric looks with are found, read and put on a device as any other
+    "metrics": "errors devices pictures ops models data.labels train weightfiles weights",
     "sheets": "data.labels",
     "pairing": "errors data",
     "baseline": "data metrics",
     "figurefile": "errors files metrics",
+    "featurefile": "errors files metrics",
+    "plotfiles": "errors files pictures metrics sheets",
     "runs": "errors files yamlfile config train",
     "pretrained": "errors files models weights",
     "building": "errors config devices data models recipes train runs pretrained",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "translation": "errors files pictures data data.labels train sheets infer",
-    "evaluation": "errors pictures data metrics baseline figurefile pairing train runs infer translation",
+    "trios": "errors pictures data metrics sheets baseline infer",
+    "evaluation": "errors pictures data metrics baseline figurefile featurefile plotfiles weightfiles trios pairing "
+    "train runs infer translation",
     "report": "errors files yamlfile figurefile train runs",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets baseline runs "
     "building resuming infer report",
     "": "infer evaluation",  # `citygan` itself
-    "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train metrics "
-    "figurefile runs building infer translation evaluation report training",
+    "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
+    "metrics figurefile runs building infer translation evaluation report training",
     "__main__": "cli",
 }
 TORCH_FREE = ("errors", "files", "yamlfile", "progress", "config", "presets", "pictures", "data", "cli", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,11 @@ class Painter:
     reason: str | None = None
     name: str = "mean-colour painting"
     protocol: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Literal["label", "photo"] | None:
+        """Whether it paints the true labels, or is the same photo always; None where there is none."""
+        return "label" if self.palette is not None else "photo" if self.photo is not None else None
 
     def __call__(self, label: npt.NDArray[np.uint8] | None, channels: int = 3) -> UInt8 | None:
         """The painting for a label map [H, W], uint8 [H, W, C]."""

@@ -6,13 +6,16 @@ depends on. The result is one plain object that JSON can hold; a figure that doe
     {"run", "split", "fake", "real", "images",
      "metrics": {NAME: {"mean", "std", "n", "unit", "better", "scope", "mean_colour": {"mean", "std", "n"}}},
      "protocol": {"size", "std", "metrics", "mean_colour", "model", "data", "versions"}}
+
+A metric that cannot be computed (no weights, no labels) is None with the reason and the exit code; the others are
+given all the same.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,14 +24,19 @@ import numpy as np
 
 from citygan import __version__
 from citygan.baseline import Painter, fit_painter, no_painter
-from citygan.data.store import PreparedSet, Split, resolve_set
-from citygan.errors import DataError, UsageError
+from citygan.data.labels import ClassTable
+from citygan.data.store import PreparedSet, resolve_set
+from citygan.errors import CityganError, DataError, UsageError
+from citygan.featurefile import FeatureFile
 from citygan.figurefile import FigureFile
-from citygan.metrics import STD, Metric, lookup
+from citygan.metrics import STD, Metric, Setup, lookup, start_all
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
 from citygan.metrics.scoring import Job, Scores, Trio, score
 from citygan.pairing import pair_folders, pictures_in
+from citygan.plotfiles import PlotFolder
+from citygan.trios import SAMPLES, FolderTrios, SplitTrios
+from citygan.weightfiles import check_names
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
@@ -47,7 +55,11 @@ def evaluate_run(
     device: str = "auto",
     data: str | Path | PreparedSet | None = None,
     batch: int | None = None,
+    samples: int = SAMPLES,
+    classes: ClassTable | None = None,
+    weights: Mapping[str, str] | None = None,
     per_image: str | Path | None = None,
+    plots: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Result:
@@ -60,16 +72,19 @@ def evaluate_run(
         checkpoint: `last`, `best` or a step.
         data: Another prepared set than the one the run was trained on.
         batch: Pictures to translate together.
+        samples: Draws of each picture, for `diversity`.
+        classes: By which painted label maps are read, for `miou`; None: the set's.
+        weights: Of the networks that metrics look with, by name (`citygan.weightfiles.WEIGHTS`): a path, or `random`.
         per_image: A CSV file to write with the figures of each picture.
-        force: Overwrite that file.
+        plots: A folder to write plots to, and sheets of the worst and best pictures.
+        force: Overwrite these files.
 
     Raises:
-        UsageError: An unknown metric, run, checkpoint, set or split; a file that exists.
+        UsageError: An unknown metric, run, checkpoint, set, split or weights; a file that exists.
         DataError: The set has no photos, or is by another class table.
         DamagedError: The run or the set is.
     """
-    rows = lookup(metrics)
-    file = None if per_image is None else FigureFile(per_image, rows, force=force)
+    work = _Work(metrics, weights, per_image, plots, force, progress)
     if run is None or isinstance(run, str | Path):
         from citygan.infer import load
 
@@ -80,13 +95,25 @@ def evaluate_run(
 
     prepared = set_of_run(translator, data)
     part = split_for(translator, prepared, split, scored=True)
+    if classes is not None and prepared.classes not in (None, classes):
+        raise UsageError(
+            f"the set's labels are by its own class table, {prepared.classes.name}",
+            where="--classes",
+            hint="Leave it out",
+        )
     painter = fit_painter(prepared)
-
-    def jobs() -> Iterator[Job]:
-        for index, fake in enumerate(translator.translate_split(part, batch=batch)):
-            yield functools.partial(_trio_of_split, part, index, fake, painter)
-
-    scores = _gather(jobs(), rows, len(part), file, progress)
+    table = classes or prepared.classes
+    trios = SplitTrios(translator, part, painter, table=table, samples=samples, batch=batch, show=plots is not None)
+    setup = Setup(
+        device=str(translator.device),
+        weights=work.weights,
+        classes=table,
+        draws=trios.draws,
+        painting=painter.kind,
+        lacking=trios.lacking,
+        memory=FeatureFile(prepared.path, split),
+    )
+    scores = work.score(trios, setup, painter)
     protocol = {
         "model": _model_protocol(translator, checkpoint),
         "data": {
@@ -107,27 +134,36 @@ def evaluate_folders(
     labels: str | Path | None = None,
     *,
     data: str | Path | PreparedSet | None = None,
+    classes: ClassTable | None = None,
+    weights: Mapping[str, str] | None = None,
+    device: str = "auto",
     per_image: str | Path | None = None,
+    plots: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Scores the pictures of one folder against those of the same name, suffixes aside, in another.
 
     Args:
-        labels: A folder of label maps, to paint in the mean training colours of `data` (None: the last set).
+        labels: A folder of label maps, to paint in the mean training colours of `data` (None: the last set), and to
+            score label maps against.
+        classes: By which label maps are read; with them, and without `data`, nothing is painted. None: the set's.
+        weights, device: Of the networks that metrics look with.
+        per_image, plots, force: As `evaluate_run`.
 
     Raises:
-        UsageError: An unknown metric or set; a file that exists.
+        UsageError: An unknown metric, set, device or weights; a file that exists.
         DataError: Pictures without a partner, of different sizes, unreadable, of one name: nothing is scored then.
     """
-    from citygan.pictures import read_label, read_photo
-
-    rows = lookup(metrics)
-    file = None if per_image is None else FigureFile(per_image, rows, force=force)
+    work = _Work(metrics, weights, per_image, plots, force, progress)
     pairs = _pair(Path(fake), Path(real), None if labels is None else Path(labels))
     painter = no_painter("no label maps: --labels names a folder of them")
-    table = None
-    if labels is not None:
+    table = classes
+    if labels is not None and classes is not None:
+        if data is not None:
+            raise UsageError("--data has a class table of its own", where="--classes", hint="Leave one of them out")
+        painter = no_painter("--classes gives no mean colours: --data, a set with training photos, does")
+    elif labels is not None:
         prepared = data if isinstance(data, PreparedSet) else resolve_set(data)
         table = prepared.classes
         if table is None:
@@ -135,21 +171,9 @@ def evaluate_folders(
                 "the set has no class table to read the labels by", where=prepared.path, hint="--data names another"
             )
         painter = fit_painter(prepared)
-
-    def read(stem: str, fake: Path, real: Path, label: Path | None) -> Trio:
-        x, y = read_photo(fake), read_photo(real)
-        if x.shape != y.shape:
-            raise DataError(f"{fake} is {_size(x)}, {real} is {_size(y)}: nothing is resized to be scored")
-        painting = None
-        if label is not None and table is not None:
-            ids = read_label(label, table)
-            if ids.shape != y.shape[:2]:
-                raise DataError(f"the label map {label} is {_size(ids)}, {real} is {_size(y)}")
-            painting = painter(ids)
-        return Trio(stem, x, y, painting)
-
-    jobs = (functools.partial(read, *pair) for pair in pairs)
-    scores = _gather(jobs, rows, len(pairs), file, progress)
+    trios = FolderTrios(pairs, painter, table=table, show=plots is not None)
+    setup = Setup(device=device, weights=work.weights, classes=table, painting=painter.kind, lacking=trios.lacking)
+    scores = work.score(trios, setup, painter)
     digests = scores.digests
     protocol = {
         "model": None,
@@ -163,22 +187,31 @@ def evaluate_folders(
     return _result(scores, painter, protocol, fake=str(fake), real=str(real))
 
 
-def evaluate(fake: Any, real: Any, metrics: Sequence[str] | None = None) -> Result:
+def evaluate(
+    fake: Any,
+    real: Any,
+    metrics: Sequence[str] | None = None,
+    *,
+    weights: Mapping[str, str] | None = None,
+    device: str = "auto",
+) -> Result:
     """Scores pictures in memory.
 
     Args:
         fake, real: uint8 arrays [N, H, W, 3], [H, W, 3], [N, H, W] or [H, W]; or two iterables of single pictures
             [H, W, 3] or [H, W], which may be of any length and are not kept.
         metrics: Names (`citygan.metrics.METRICS`); None: `ssim`, `psnr`, `l1`.
+        weights, device: Of the networks that metrics look with.
 
     Raises:
-        UsageError: An unknown metric.
+        UsageError: An unknown metric, device or weights.
         DataError: Not such pictures, not as many, or of different sizes.
     """
-    rows = lookup(metrics)
+    work = _Work(metrics, weights)
     jobs = (functools.partial(Trio, f"picture {index}", x, y) for index, (x, y) in enumerate(_pairs(fake, real)))
-    scores = _gather(jobs, rows, None, None, None)
-    if not scores.images:
+    setup = Setup(device=device, weights=work.weights, lacking=_lacking_in_arrays())
+    scores = work.score_jobs(jobs, setup)
+    if not scores.images and len(scores.failed) < len(scores.metrics):
         raise DataError("no pictures to compare")
     digests = scores.digests
     data = {"fake_sha256": digests[0], "real_sha256": digests[1], "sha256_of": "pixels, in order"}
@@ -207,21 +240,68 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
 # putting it together
 
 
-def _gather(
-    jobs: Iterable[Job], rows: Sequence[Metric], total: int | None, file: FigureFile | None, progress: Progress | None
-) -> Scores:
-    scores = Scores(rows)
-    if progress is not None and total is not None:
-        progress(0, total)
-    with contextlib.ExitStack() as stack:
-        write = None if file is None else stack.enter_context(file.writing())
-        for scored in score(jobs, rows):
-            scores.add(scored)
-            if write is not None:
-                write(scored)
-            if progress is not None and total is not None:
-                progress(scores.images, total)
-    return scores
+class _Work:
+    """What is asked for, checked before anything is opened, and the way through the pictures."""
+
+    def __init__(
+        self,
+        metrics: Sequence[str] | None,
+        weights: Mapping[str, str] | None = None,
+        per_image: str | Path | None = None,
+        plots: str | Path | None = None,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self.rows = lookup(metrics)
+        self.weights = dict(weights or {})
+        check_names(self.weights)
+        self._file = None if per_image is None else FigureFile(per_image, self.rows, force=force)
+        self._plots = None if plots is None else PlotFolder(plots, self.rows, force=force)
+        self._progress = progress
+
+    def score(self, trios: SplitTrios | FolderTrios, setup: Setup, painter: Painter) -> Scores:
+        """Measures all pictures, and writes the files."""
+        rows, failed = start_all(self.rows, setup)
+        needs = {need for row in rows if row.name not in failed for need in row.needs}
+        scores = self._gather(trios.jobs(needs), rows, failed, len(trios))
+        setup.finish()
+        if self._plots is not None:
+            self._plots.write(scores, painter.name)
+        return scores
+
+    def score_jobs(self, jobs: Iterable[Job], setup: Setup) -> Scores:
+        """Measures what needs nothing but pictures."""
+        rows, failed = start_all(self.rows, setup)
+        return self._gather(jobs, rows, failed, None)
+
+    def _gather(
+        self, jobs: Iterable[Job], rows: Sequence[Metric], failed: dict[str, CityganError], total: int | None
+    ) -> Scores:
+        scores = Scores(rows, failed=failed)
+        able = [row for row in rows if row.name not in failed]
+        if not able:
+            return scores  # no picture is made for nothing
+        if self._progress is not None and total is not None:
+            self._progress(0, total)
+        with contextlib.ExitStack() as stack:
+            write = None if self._file is None else stack.enter_context(self._file.writing())
+            for scored in score(jobs, able):
+                scores.add(scored)
+                if write is not None:
+                    write(scored)
+                if self._plots is not None:
+                    self._plots.add(scored)
+                if self._progress is not None and total is not None:
+                    self._progress(scores.images, total)
+        return scores
+
+
+def _lacking_in_arrays() -> dict[Any, CityganError]:
+    hint = "citygan.evaluation.evaluate_run and evaluate_folders have them"
+    return {
+        "ids": DataError("two arrays of pictures come without class table", hint=hint),
+        "samples": DataError("two arrays of pictures hold one version of each", hint=hint),
+    }
 
 
 def _result(
@@ -251,18 +331,6 @@ def _result(
         "metrics": scores.figures(painter.reason),
         "protocol": about | protocol,
     }
-
-
-def _trio_of_split(part: Split, index: int, fake: UInt8, painter: Painter) -> Trio:
-    assert part.photo is not None
-    channels = fake.shape[-1]  # a generator of grey pictures has one, and the photos of its set three equal ones
-    real = np.asarray(part.photo[index])[..., :channels]
-    label = None if part.label is None else np.asarray(part.label[index])
-    return Trio(part.items[index].stem, fake, real, painter(label, channels))
-
-
-def _size(picture: UInt8) -> str:
-    return f"{picture.shape[1]}x{picture.shape[0]}"
 
 
 def _pair(fake: Path, real: Path, labels: Path | None) -> list[tuple[str, Path, Path, Path | None]]:

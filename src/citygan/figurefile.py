@@ -93,9 +93,31 @@ def table_of(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 def _text(name: str, figure: dict[str, Any]) -> str:
     if figure["mean"] is None:
         return "-"
-    digits = {"psnr": 2, "l1": 2}.get(name, 4)
+    digits = {"psnr": 2, "l1": 2, "diversity-l1": 2, "fid": 2}.get(name, 4)
     spread = "" if figure["std"] is None else f" +- {figure['std']:.{digits}f}"
     return f"{figure['mean']:.{digits}f}{spread}"
+
+
+def details_of(result: dict[str, Any]) -> list[str]:
+    """Lines to be told below the table: what was left out, and the parts of figures that have many."""
+    lines = []
+    for name, figure in result["metrics"].items():
+        if figure.get("infinite"):
+            like = counted(figure["infinite"], "picture")
+            lines.append(f"{name}: {like} equal to the real one (infinite), left out of the mean")
+        if figure.get("subset_size"):
+            lines.append(f"{name}: over subsets of {counted(figure['subset_size'], 'picture')}")
+        if figure.get("classes"):
+            parts = ("pixel_accuracy", "class_accuracy", "fw_iou", "category_iou", "iiou")
+            shown = [f"{part} {_four(figure[part])}" for part in parts]
+            lines.append(f"{name}: {', '.join(shown)}")
+            each = [f"{printable(item)} {_four(of['iou'])}" for item, of in figure["classes"].items()]
+            lines.append(f"{name} of each class: {', '.join(each)}")
+    return lines
+
+
+def _four(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 # in a run's folder
@@ -113,6 +135,8 @@ class Kept:
 def keep_figures(run: Path, result: dict[str, Any]) -> Path:
     """Keeps an evaluation in a run's folder, with those of the same pictures by other metrics.
 
+    A metric that could not be computed does not take the place of a figure that is there.
+
     Returns:
         ``figures/STEP-SPLIT-HASH.json``: the hash is of all that the pictures depend on.
 
@@ -127,12 +151,18 @@ def keep_figures(run: Path, result: dict[str, Any]) -> Path:
     with contextlib.suppress(DamagedError):
         before = read_json(path)
         if isinstance(before.get("metrics"), dict) and isinstance(before.get("protocol"), dict):
-            metrics = {**before["metrics"], **result["metrics"]}
-            of_metrics = {**before["protocol"].get("metrics", {}), **protocol["metrics"]}
+            failed = {name for name, figure in result["metrics"].items() if "exit_code" in figure}
+            stay = failed & before["metrics"].keys()
+            metrics = {**before["metrics"], **_without(result["metrics"], stay)}
+            of_metrics = {**before["protocol"].get("metrics", {}), **_without(protocol["metrics"], stay)}
             result = {**result, "metrics": metrics, "protocol": {**protocol, "metrics": of_metrics}}
     clean_temporaries(path.parent)
     write_json(path, result)
     return path
+
+
+def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def kept_figures(run: Path) -> list[Kept]:

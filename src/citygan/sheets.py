@@ -30,33 +30,36 @@ def few_colours(picture: UInt8) -> bool:
     return len(colours) >= 16 * FEW and len(np.unique(colours)) <= FEW
 
 
-def sheet(rows: Sequence[Sequence[npt.NDArray[np.uint8]]], titles: Sequence[str] = ()) -> UInt8:
+def sheet(
+    rows: Sequence[Sequence[npt.NDArray[np.uint8]]], titles: Sequence[str] = (), captions: Sequence[str] = ()
+) -> UInt8:
     """Pictures in rows under titles, on white.
 
     Args:
-        rows: uint8 [H, W, 3] or [H, W, 1], all of one size.
+        rows: uint8 [H, W, 3] or [H, W, 1]; smaller ones stand at the top left of the room of the largest.
         titles: One a column.
+        captions: One a row, above it.
 
     Returns:
         uint8 [H', W', 3].
     """
-    height, width = rows[0][0].shape[:2]
+    height, width = (max(picture.shape[axis] for row in rows for picture in row) for axis in (0, 1))
     columns = max(len(row) for row in rows)
-    top = TITLE if titles else 0
-    page = np.full((top + len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    top, above = TITLE if titles else 0, TITLE if captions else 0
+    step = above + height + GAP
+    page = np.full((top + len(rows) * step - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
     for i, row in enumerate(rows):
         for j, picture in enumerate(row):
-            y, x = top + i * (height + GAP), j * (width + GAP)
-            page[y : y + height, x : x + width] = picture
+            y, x = top + i * step + above, j * (width + GAP)
+            page[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
     for j, title in enumerate(titles):
-        cv2.putText(
-            page,
-            title,
-            (j * (width + GAP) + 4, TITLE - 7),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            0.45,
-            (40, 40, 40),
-            1,
-            cv2.LINE_AA,
-        )
+        _write(page, title, j * (width + GAP), TITLE)
+    for i, caption in enumerate(captions):
+        _write(page, caption, 0, top + i * step + above)
     return page
+
+
+def _write(page: UInt8, text: str, left: int, bottom: int) -> None:
+    """A line of text; its font has the characters of ASCII alone."""
+    plain = text.encode("ascii", "replace").decode("ascii")
+    cv2.putText(page, plain, (left + 4, bottom - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)

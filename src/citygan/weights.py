@@ -87,6 +87,8 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         ) from problem
     except Exception as problem:  # safetensors has an error class of its own
         raise DamagedError(f"not a file of tensors ({type(problem).__name__})", where=where) from problem
+    if isinstance(value, Mapping) and any(str(key) == "param_groups" or str(key).endswith(".exp_avg") for key in value):
+        raise DamagedError("an optimizer's state, not the weights of a network", where=where)
     if not isinstance(value, Mapping) or not value or not all(isinstance(v, Tensor) for v in value.values()):
         raise DamagedError("not a state dict: named tensors and nothing else are taken", where=where)
     return {str(key).removeprefix("module."): tensor for key, tensor in value.items()}

@@ -11,7 +11,10 @@ from typing import Annotated, Any
 import typer
 
 # the names of citygan.metrics.METRICS, which --help does not wait for
-HELP = "ssim, psnr, l1, colour, gradient; may be repeated.  (default: ssim, psnr, l1)"
+HELP = (
+    "ssim, psnr, l1, colour, gradient, lpips, lpips-vgg, fid, kid, miou, diversity, diversity-l1; may be repeated.  "
+    "(default: ssim, psnr, l1)"
+)
 
 
 def evaluate(
@@ -34,9 +37,25 @@ def evaluate(
     fake: Annotated[Path | None, typer.Option(metavar="DIR", help="Score the pictures in this folder ...")] = None,
     real: Annotated[Path | None, typer.Option(metavar="DIR", help="... against their namesakes in this one.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Their label maps, to compare with the mean-colour painting.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Their label maps: for the mean-colour painting, and the truth for miou."),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Class table of label maps, built-in or YAML.  (default: the set's)"),
     ] = None,
     per_image: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="Each picture's figures too.")] = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Plots of colours and gradients, sheets of the worst and best pictures."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(metavar="K", min=2, help="Draws of each picture, for diversity.  (default: 5)")
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="weights.NAME=PATH|random", help="Weights of a metric's network; repeatable."),
+    ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures to translate together.")] = None,
     mode: Annotated[
         str | None,
@@ -44,7 +63,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of dropout.  (default: the run's)")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps.")] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the CSV file if it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the CSV file and the plots if they exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Score a run on a split, or two folders of pictures against each other.
@@ -57,11 +76,21 @@ def evaluate(
 
     rows = lookup(metric or None)  # an unknown name stops the command before the work
     names = [row.name for row in rows]
+    weights = _weights(weight or [])
+    if samples is not None and not any("samples" in row.needs for row in rows):
+        raise UsageError("--samples is for diversity", hint="citygan evaluate --metric diversity --samples 5")
     if mode not in (None, "paper", "running", "deterministic"):
         raise UsageError(f"no mode '{mode}'", where="--mode", hint="There are: paper, running, deterministic")
     folders = fake is not None or real is not None
     to_translate = ""
     counter = _Counter()
+    table = None
+    if classes is not None:
+        from citygan.data.labels import table_named
+
+        table = table_named(classes)
+    options: dict[str, Any] = {"classes": table, "weights": weights, "per_image": per_image, "plots": plots}
+    options |= {"force": force, "progress": counter}
     try:
         if folders:
             of_runs = {
@@ -71,29 +100,18 @@ def evaluate(
                 "--batch": batch,
                 "--mode": mode,
                 "--seed": seed,
+                "--samples": samples,
             }
             _check_folders(fake, real, labels, data, [flag for flag, value in of_runs.items() if value is not None])
             assert fake is not None and real is not None
-            result = _folders(fake, real, names, labels, data, per_image, force, counter)
+            result = _folders(fake, real, names, labels, data, {**options, "device": device})
         else:
             if labels is not None:
                 raise UsageError("--labels belongs to --fake and --real", hint="The set of a run has its labels")
             if checkpoint is not None:
                 _check_choice(run)
-            result, to_translate = _run(
-                run,
-                checkpoint or "last",
-                split or "val",
-                data,
-                names,
-                mode,
-                seed,
-                device,
-                batch,
-                per_image,
-                force,
-                counter,
-            )
+            translator = (run, checkpoint or "last", mode, seed, device)
+            result, to_translate = _run(translator, split or "val", data, names, batch, samples, options)
     finally:
         counter.close()
     if as_json:
@@ -101,13 +119,20 @@ def evaluate(
     else:
         print_table(result)
     sys.stdout.flush()
-    if per_image is not None:
+    if per_image is not None and result["images"]:
         say(f"figures of each picture: {per_image}")
-    if not folders:
+    if plots is not None and result["images"]:
+        say(f"plots and pictures: {plots}")
+    if not folders and result["images"]:
         _report(result)
+    if drawn := [name for name, value in weights.items() if value == "random"]:
+        say(f"warning: random weights ({', '.join(drawn)}), as asked: their figures compare with no others")
+    for name, figure in result["metrics"].items():
+        if figure.get("warning"):
+            say(f"warning: {name}: {figure['warning']}")
     _fail_if_any(result)
     given = {"--fake": fake, "--real": real, "--labels": labels, "--run": run, "--checkpoint": checkpoint}
-    given |= {"--split": split, "--data": data}
+    given |= {"--split": split, "--data": data, "--classes": classes}
     say(f"next: {_next_command(result, {flag: str(value) for flag, value in given.items() if value}, to_translate)}")
 
 
@@ -153,44 +178,55 @@ def _check_folders(
         )
 
 
+def _weights(assignments: list[str]) -> dict[str, str]:
+    """Of ``--set weights.NAME=PATH``, by name."""
+    from citygan.errors import UsageError
+    from citygan.weightfiles import check_names
+
+    found: dict[str, str] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        group, dot, name = key.strip().partition(".")
+        if group != "weights" or not dot or not equals or not value:
+            raise UsageError(
+                f"expected weights.NAME=PATH or weights.NAME=random, got '{text}'",
+                where="--set",
+                hint="A run's other settings are decided when it is trained",
+            )
+        found[name] = value
+    check_names(found)
+    return found
+
+
 def _folders(
-    fake: Path,
-    real: Path,
-    names: list[str],
-    labels: Path | None,
-    data: str | None,
-    per_image: Path | None,
-    force: bool,
-    counter: _Counter,
+    fake: Path, real: Path, names: list[str], labels: Path | None, data: str | None, options: dict[str, Any]
 ) -> dict[str, Any]:
     from citygan.data.store import resolve_set
     from citygan.evaluation import evaluate_folders
     from citygan.progress import say
 
     prepared = None
-    if labels is not None:
+    if labels is not None and (data is not None or options["classes"] is None):
         prepared = resolve_set(data)
         say(f"using {prepared.path} for the classes and their mean colours")
-    return evaluate_folders(
-        fake, real, names, labels, data=prepared, per_image=per_image, force=force, progress=counter
-    )
+    return evaluate_folders(fake, real, names, labels, data=prepared, **options)
 
 
 def _run(
-    run: str | None,
-    checkpoint: str,
+    load_by: tuple[str | None, str, Any, int | None, str],
     split: str,
     data: str | None,
     names: list[str],
-    mode: Any,
-    seed: int | None,
-    device: str,
     batch: int | None,
-    per_image: Path | None,
-    force: bool,
-    counter: _Counter,
+    samples: int | None,
+    options: dict[str, Any],
 ) -> tuple[dict[str, Any], str]:
-    """The result, and what could be translated next."""
+    """The result, and what could be translated next.
+
+    Args:
+        load_by: Run, checkpoint, mode, seed and device.
+        options: Of `evaluate_run`.
+    """
     import shlex
 
     from citygan.evaluation import evaluate_run, set_of_run
@@ -198,21 +234,14 @@ def _run(
     from citygan.progress import say
     from citygan.runs import describe
 
+    run, checkpoint, mode, seed, device = load_by
     translator = load(run, checkpoint=checkpoint, device=device, mode=mode, seed=seed)
     assert translator.path is not None
     prepared = set_of_run(translator, data)
     say(f"using {describe(translator.path)}, on {prepared.path}, split {split}")
-    result = evaluate_run(
-        translator,
-        split,
-        names,
-        checkpoint,
-        data=prepared,
-        batch=batch,
-        per_image=per_image,
-        force=force,
-        progress=counter,
-    )
+    if samples is not None:
+        options = {**options, "samples": samples}
+    result = evaluate_run(translator, split, names, checkpoint, data=prepared, batch=batch, **options)
     if data is None and result["protocol"]["data"]["trained_on"] is False:
         say(f"warning: {prepared.path} was prepared anew since the run was trained on it")
     if translator.classes is not None and os.path.isdir("labels"):
@@ -222,8 +251,8 @@ def _run(
 
 def print_table(result: dict[str, Any]) -> None:
     """The figures as a table on stdout: ruled on a terminal, plain aligned columns in a pipe."""
-    from citygan.errors import counted, printable
-    from citygan.figurefile import table_of
+    from citygan.errors import printable
+    from citygan.figurefile import details_of, table_of
 
     header, *rows = table_of(result)
     if sys.stdout.isatty():
@@ -245,10 +274,8 @@ def print_table(result: dict[str, Any]) -> None:
                 text.rjust(width) for text, width in zip(others, widths[1:], strict=True)
             ]
             print("  ".join(cells))
-    for name, figure in result["metrics"].items():
-        if figure.get("infinite"):
-            like = counted(figure["infinite"], "picture")
-            print(f"{name}: {like} equal to the real one (infinite), left out of the mean")
+    for text in details_of(result):
+        print(text)
     reason = result["protocol"]["mean_colour"].get("reason")
     if reason:
         print(f"no mean-colour painting: {printable(reason)}")
@@ -256,13 +283,17 @@ def print_table(result: dict[str, Any]) -> None:
 
 def _fail_if_any(result: dict[str, Any]) -> None:
     """Ends with the right exit code where a metric asked for could not be computed; the others have been printed."""
-    from citygan.errors import DataError, MachineError
+    from citygan.errors import DamagedError, DataError, MachineError
 
     failed = {name: figure for name, figure in result["metrics"].items() if "exit_code" in figure}
     if failed:
-        reasons = "; ".join(f"{name}: {figure['reason']}" for name, figure in failed.items())
+        by_reason: dict[str, list[str]] = {}
+        for name, figure in failed.items():
+            by_reason.setdefault(figure["reason"], []).append(name)
+        reasons = "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
         code = max(figure["exit_code"] for figure in failed.values())
-        raise (MachineError if code == MachineError.exit_code else DataError)(f"not computed: {reasons}")
+        kinds = {kind.exit_code: kind for kind in (MachineError, DamagedError)}
+        raise kinds.get(code, DataError)(f"not computed: {reasons}")
 
 
 def _next_command(result: dict[str, Any], given: dict[str, str], to_translate: str) -> str:

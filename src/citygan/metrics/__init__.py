@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from citygan.errors import UsageError
-from citygan.metrics import structural
+from citygan.metrics import labelled, perceptual, structural
 from citygan.metrics.figures import STD, Figure, FiniteMean, Gathered, Mean, TwoHistograms, absent
 from citygan.metrics.histograms import (
     GRADIENT_EDGES,
@@ -17,36 +16,12 @@ from citygan.metrics.histograms import (
     gradient_counts,
     gradient_error,
 )
+from citygan.metrics.metric import Metric, Setup, not_started, start_all
 from citygan.metrics.pairs import UInt8, check_pair
 from citygan.metrics.pictures import l1, psnr, ssim
 from citygan.metrics.pixels import picture_l1, picture_psnr
 
 DEFAULT = ("ssim", "psnr", "l1")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A row of `METRICS`.
-
-    Attributes:
-        name: As on the command line.
-        unit: Of its figures; empty for a ratio.
-        better: Which way is better.
-        scope: `picture`: a figure for each picture, averaged; `set`: one figure of all.
-        measure: Pure and safe to call from threads: (fake, real), uint8 [H, W, C], to what `gather` takes in.
-        gather: Makes what adds up the measurements.
-        protocol: What its figures depend on.
-        parts: Further numbers of its figure, besides `mean`, `std`, `n`.
-    """
-
-    name: str
-    unit: str
-    better: Literal["higher", "lower"]
-    scope: Literal["picture", "set"]
-    measure: Callable[[UInt8, UInt8], Any]
-    gather: Callable[[], Gathered]
-    protocol: Mapping[str, Any]
-    parts: tuple[str, ...] = ()
 
 
 def _gradient_counts(fake: UInt8, real: UInt8) -> Any:
@@ -58,6 +33,22 @@ def _colour_counts(fake: UInt8, real: UInt8) -> Any:
     check_pair(fake, real)
     return colour_counts(fake), colour_counts(real)
 
+
+def _colour_plots(gathered: Mapping[str, Gathered]) -> Mapping[str, bytes]:
+    from citygan.metrics.plots import colour_plots  # matplotlib takes a second
+
+    return colour_plots(gathered)
+
+
+def _gradient_plots(gathered: Mapping[str, Gathered]) -> Mapping[str, bytes]:
+    from citygan.metrics.plots import gradient_plots
+
+    return gradient_plots(gathered)
+
+
+_LPIPS = {"figure": "of each pair of pictures, averaged"}
+_DRAWS = {"figure": "mean distance of all pairs of a picture's samples, averaged over the pictures"}
+_ONE_DRAW = "it is one picture, of which there are no other samples"
 
 METRICS: dict[str, Metric] = {
     "ssim": Metric(
@@ -116,7 +107,9 @@ METRICS: dict[str, Metric] = {
             "space": "CIE Lab (D65), 8 bits a channel: 2.55 L, a + 128, b + 128",
             "bins": 256,
             "figure": "intersection of the set's histograms of L, a and b; their mean",
+            "of_the_reference": "how many bins, of which width, the paper does not say",
         },
+        plots=_colour_plots,
     ),
     "gradient": Metric(
         name="gradient",
@@ -130,6 +123,96 @@ METRICS: dict[str, Metric] = {
             "bin_edges": list(GRADIENT_EDGES),
             "figure": "half the sum of absolute differences of the set's histograms",
         },
+        plots=_gradient_plots,
+    ),
+    "lpips": Metric(
+        name="lpips",
+        unit="",
+        better="lower",
+        scope="picture",
+        measure=not_started,
+        gather=Mean,
+        protocol=_LPIPS,
+        start=perceptual.start_lpips("alex"),
+    ),
+    "lpips-vgg": Metric(
+        name="lpips-vgg",
+        unit="",
+        better="lower",
+        scope="picture",
+        measure=not_started,
+        gather=Mean,
+        protocol=_LPIPS,
+        start=perceptual.start_lpips("vgg"),
+    ),
+    "fid": Metric(
+        name="fid",
+        unit="",
+        better="lower",
+        scope="set",
+        measure=not_started,
+        gather=Mean,
+        parts=("warning",),
+        protocol={"figure": "Frechet distance of the features' normal distributions"},
+        start=perceptual.start_inception(perceptual.compare_fid),
+    ),
+    "kid": Metric(
+        name="kid",
+        unit="",
+        better="lower",
+        scope="set",
+        measure=not_started,
+        gather=Mean,
+        parts=("subset_size",),
+        protocol={
+            "figure": "squared maximum mean discrepancy of the features, kernel (x y / 2048 + 1)^3, unbiased",
+            "subsets": perceptual.KID_SUBSETS,
+            "subset_size": f"min({perceptual.KID_SUBSET_SIZE}, pictures)",
+            "seed": perceptual.KID_SEED,
+            "std": "over the subsets",
+        },
+        start=perceptual.start_inception(perceptual.compare_kid),
+    ),
+    "miou": Metric(
+        name="miou",
+        unit="",
+        better="higher",
+        scope="set",
+        measure=not_started,
+        gather=Mean,
+        parts=labelled.PARTS,
+        needs=("ids", "label", "instance"),
+        protocol={
+            "reference": "cityscapesScripts evalPixelLevelSemanticLabeling",
+            "void": "true void is skipped, a prediction of it is wrong",
+            "absent_classes": "left out of the mean; pix2pix's own figures count them 0",
+            "of_painted_maps": "the nearest class colour, void ones too",
+        },
+        start=labelled.start_miou,
+    ),
+    "diversity": Metric(
+        name="diversity",
+        unit="",
+        better="higher",
+        scope="picture",
+        measure=not_started,
+        gather=Mean,
+        needs=("samples",),
+        protocol=_DRAWS,
+        no_painting=_ONE_DRAW,
+        start=perceptual.start_diversity("alex"),
+    ),
+    "diversity-l1": Metric(
+        name="diversity-l1",
+        unit="grey levels",
+        better="higher",
+        scope="picture",
+        measure=not_started,
+        gather=Mean,
+        needs=("samples",),
+        protocol=_DRAWS,
+        no_painting=_ONE_DRAW,
+        start=perceptual.start_diversity(None),
     ),
 }
 
@@ -158,9 +241,11 @@ __all__ = [
     "STD",
     "Figure",
     "Metric",
+    "Setup",
     "absent",
     "l1",
     "lookup",
     "psnr",
     "ssim",
+    "start_all",
 ]

@@ -81,11 +81,16 @@ class TwoHistograms:
         self._real = self._real + measured[1]
         self.n += 1
 
+    @property
+    def counts(self) -> tuple[Counts, Counts]:
+        """The histograms of the fake and of the real pictures, summed over them."""
+        return np.asarray(self._fake), np.asarray(self._real)
+
     def figure(self) -> Figure:
         """`mean` (the figure itself), `std` (None: there is one figure), `n` pictures."""
         if not self.n:
             return absent("no picture")
-        compared = self._compare(np.asarray(self._fake), np.asarray(self._real))
+        compared = self._compare(*self.counts)
         values = compared if isinstance(compared, dict) else {"mean": compared}
         figure: Figure = {"mean": values["mean"], "std": None, "n": self.n, "reason": "one figure over the set: no std"}
         return figure | {name: value for name, value in values.items() if name != "mean"}

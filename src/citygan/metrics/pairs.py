@@ -5,6 +5,7 @@ Letters: N pictures, H rows, W columns, C channels.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import Any
 
@@ -51,6 +52,13 @@ def check_pair(fake: npt.NDArray[Any], real: npt.NDArray[Any], *, smallest: int 
             f"a picture of {width}x{height} is smaller than the {smallest}x{smallest} window",
             hint=f"Use pictures of {smallest}x{smallest} or more",
         )
+
+
+def digest_of(picture: UInt8) -> bytes:
+    """sha256 of a picture's shape and pixels."""
+    digest = hashlib.sha256(repr(picture.shape).encode("ascii"))
+    digest.update(np.ascontiguousarray(picture).data)
+    return digest.digest()
 
 
 def shape_text(array: npt.NDArray[Any]) -> str:

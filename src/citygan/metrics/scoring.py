@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from citygan.errors import CityganError, DataError
 from citygan.metrics import Metric
 from citygan.metrics.figures import Figure, Gathered, absent
-from citygan.metrics.pairs import UInt8, check_pair, threads
+from citygan.metrics.metric import Need
+from citygan.metrics.pairs import UInt8, check_pair, digest_of, threads
 
 NAMED = 5  # faulty pictures told in one message
 
 
 @dataclass(frozen=True)
 class Trio:
-    """A picture to score, uint8 [H, W, C], the real one, and what the painting in mean colours made of it."""
+    """A picture to score, and what it is scored by.
+
+    Attributes:
+        stem: Its name.
+        fake, real: The picture and the real one, uint8 [H, W, C].
+        painting: What the painting in mean colours made of it.
+        label, instance, ids, samples: What metrics may need besides (`citygan.metrics.metric.Need`).
+        painting_ids: The `ids` of the painting.
+        shown: What it was made from, to be shown beside it.
+        missing: What of these could not be had of this picture.
+    """
 
     stem: str
     fake: UInt8
     real: UInt8
     painting: UInt8 | None = None
+    label: UInt8 | None = None
+    instance: npt.NDArray[np.uint16] | None = None
+    ids: UInt8 | None = None
+    samples: tuple[UInt8, ...] | None = None
+    painting_ids: UInt8 | None = None
+    shown: UInt8 | None = None
+    missing: Mapping[Need, CityganError] = field(default_factory=dict)
 
 
 Job = Callable[[], Trio]
@@ -43,6 +62,7 @@ class Scored:
         fake, painting: By the metric's name; `painting` is empty where there is none.
         failed: The metrics that could not be measured on it.
         digests: sha256 of the fake and the real pixels.
+        trio: The pictures.
     """
 
     stem: str
@@ -51,6 +71,7 @@ class Scored:
     painting: dict[str, Any]
     failed: dict[str, CityganError]
     digests: tuple[bytes, bytes]
+    trio: Trio
 
 
 @dataclass
@@ -58,7 +79,7 @@ class Scores:
     """The figures of a set, as far as it has been seen.
 
     Attributes:
-        metrics: What is measured.
+        metrics: What is measured, started.
         images: Pictures seen.
         sizes: How many of each (width, height).
         failed: Metrics that cannot be computed, by name, with the reason: none is ever given for a part of the set.
@@ -101,15 +122,30 @@ class Scores:
         for metric in self.metrics:
             parts = metric.parts
             problem = self.failed.get(metric.name)
+            why = no_painting or metric.no_painting
             if problem is not None:
                 figure = absent(str(problem)) | {"exit_code": problem.exit_code}
-                painted = absent(no_painting or str(problem))
+                painted = absent(why or str(problem))
             else:
-                figure = self._fake[metric.name].figure()
-                painted = absent(no_painting) if no_painting else self._painting[metric.name].figure()
+                figure = metric.figure(self._fake[metric.name])
+                painted = absent(why) if why else metric.figure(self._painting[metric.name])
+                painted.pop("exit_code", None)
             about = {"unit": metric.unit, "better": metric.better, "scope": metric.scope}
             result[metric.name] = _all(figure, parts) | about | {"mean_colour": _all(painted, parts)}
         return result
+
+    def plots(self, painting: str) -> dict[str, bytes]:
+        """The files that metrics give beside their figures, by name.
+
+        Args:
+            painting: What the painting is called.
+        """
+        files: dict[str, bytes] = {}
+        for metric in self.metrics:
+            if metric.plots is not None and metric.name not in self.failed and self.images:
+                gathered = {"generated": self._fake[metric.name], painting: self._painting[metric.name]}
+                files |= metric.plots(gathered)
+        return files
 
 
 def _all(figure: Figure, parts: Sequence[str]) -> Figure:
@@ -119,6 +155,9 @@ def _all(figure: Figure, parts: Sequence[str]) -> Figure:
 
 def score(jobs: Iterable[Job], metrics: Sequence[Metric]) -> Iterator[Scored]:
     """Measures pictures on threads, in order, a few ahead of the reader.
+
+    Args:
+        metrics: Started.
 
     Raises:
         DataError: Pairs that cannot be compared (unreadable, of different sizes), after all have been looked at: the
@@ -163,20 +202,23 @@ def _measure(job: Job, metrics: Sequence[Metric]) -> Scored:
     failed: dict[str, CityganError] = {}
     for metric in metrics:
         try:
-            own[metric.name] = metric.measure(fake, real)
-            if painting is not None:
-                painted[metric.name] = metric.measure(painting, real)
+            own[metric.name] = metric.measure(fake, real, **_needed(metric, trio))
+            if painting is not None and metric.no_painting is None:
+                of_painting = replace(trio, ids=trio.painting_ids)
+                painted[metric.name] = metric.measure(painting, real, **_needed(metric, of_painting))
         except CityganError as problem:
             problem.where = problem.where or trio.stem
             failed[metric.name] = problem
     size = (fake.shape[1], fake.shape[0])
-    return Scored(trio.stem, size, own, painted, failed, (_digest(fake), _digest(real)))
+    return Scored(trio.stem, size, own, painted, failed, (digest_of(fake), digest_of(real)), trio)
 
 
-def _digest(picture: UInt8) -> bytes:
-    digest = hashlib.sha256(repr(picture.shape).encode("ascii"))
-    digest.update(np.ascontiguousarray(picture).data)
-    return digest.digest()
+def _needed(metric: Metric, trio: Trio) -> dict[str, Any]:
+    """What a metric is given by keyword."""
+    for need in metric.needs:
+        if need in trio.missing:
+            raise trio.missing[need]
+    return {need: getattr(trio, need) for need in metric.needs}
 
 
 def _summary(faults: list[CityganError], count: int) -> CityganError:

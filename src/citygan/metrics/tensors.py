@@ -1,4 +1,5 @@
-"""`ssim`, `psnr` and `l1` where the pictures already are, on any torch device: for validation within a training.
+"""`ssim`, `psnr`, `l1` and confusion matrices where the pictures already are, on any torch device: for validation
+within a training.
 
 As in `citygan.metrics`, but of tensors [N, C, H, W], torch's order. Sums are exact in integers; only what is divided
 is float32, so a device without float64 agrees with the CPU to 1e-6.
@@ -44,6 +45,26 @@ def l1(fake: Tensor, real: Tensor) -> Tensor:
     """Mean absolute difference in grey levels, 0 to 255; uint8 [N, C, H, W] -> float32 [N]."""
     _check(fake, real)
     return (fake.int() - real.int()).abs_().flatten(1).sum(1).float() / fake[0].numel()
+
+
+def confusion(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
+    """The confusion matrix of train ids: what `citygan.metrics.miou.class_iou` and its like take.
+
+    Args:
+        prediction, truth: Train ids of any whole-number type and one shape, on one device; `classes` and above is void.
+        classes: K.
+
+    Returns:
+        int64 [K + 1, K + 1] on the device: rows truth, columns prediction, void last.
+
+    Raises:
+        DataError: Of different shapes.
+    """
+    if prediction.shape != truth.shape:
+        raise DataError(f"expected ids of one shape, got {list(prediction.shape)} and {list(truth.shape)}")
+    size = classes + 1
+    a, b = (ids.reshape(-1).long().clamp(max=classes) for ids in (truth, prediction))
+    return torch.bincount(a.mul_(size).add_(b), minlength=size * size).reshape(size, size)
 
 
 def _ssim(fake: Tensor, real: Tensor) -> Tensor:

@@ -1,0 +1,204 @@
+"""The pictures of an evaluation, one after the other, with all that its metrics need: of a run, or of folders."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from citygan.baseline import Painter
+from citygan.data.labels import ClassTable
+from citygan.data.store import Split
+from citygan.errors import CityganError, DataError
+from citygan.metrics.labelled import painted_ids, true_painted_ids
+from citygan.metrics.metric import Need
+from citygan.metrics.pairs import UInt8
+from citygan.metrics.scoring import Job, Trio
+from citygan.pictures import decode, label_of, read_bytes, read_label, read_photo
+from citygan.sheets import label_colours
+
+if TYPE_CHECKING:
+    from citygan.infer import Translator
+
+SAMPLES = 5  # draws of each picture, where nothing else is asked for
+
+Row = tuple[str, Path, Path, Path | None]
+"""Name, fake, real and label file of one picture."""
+
+
+class SplitTrios:
+    """A split translated by a run, beside its photos.
+
+    Args:
+        table: By which painted label maps are read.
+        samples: Draws of each picture.
+        show: Whether the input is to be shown too.
+
+    Attributes:
+        lacking: What metrics may need and there is not, with the reason.
+    """
+
+    def __init__(
+        self,
+        translator: Translator,
+        part: Split,
+        painter: Painter,
+        *,
+        table: ClassTable | None,
+        samples: int = SAMPLES,
+        batch: int | None = None,
+        show: bool = False,
+    ) -> None:
+        self._translator, self._part, self._painter, self._table = translator, part, painter, table
+        self._batch, self._show = batch, show
+        self._samples = samples
+        self._painting_ids: UInt8 | None = None
+        self.lacking: dict[Need, CityganError] = {}
+        if translator.input_kind == "label":
+            self.lacking["ids"] = DataError(
+                "the run paints photos, and miou scores label maps",
+                hint="It is for runs that paint label maps, and for folders of them",
+            )
+        elif table is None:
+            self.lacking["ids"] = DataError(
+                "the set has no labels, and no class table to read painted ones by", hint="--classes names one"
+            )
+        if part.label is None and "ids" in self.lacking:
+            self.lacking["label"] = DataError("the set has no label maps", where=part.path)
+        if not translator.protocol()["dropout"]:
+            self.lacking["samples"] = DataError(
+                f"the run draws nothing at random in the mode {translator.mode}: all samples of a picture are one",
+                hint="--mode paper",
+            )
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    @property
+    def draws(self) -> dict[str, Any]:
+        """What the samples depend on."""
+        about = self._translator.protocol()
+        return {
+            "samples": self._samples,
+            "draws": list(range(self._samples)),
+            "dropout_seed": about["dropout_seed"],
+            "inference": about["inference"],
+        }
+
+    def jobs(self, needs: Collection[Need]) -> Iterator[Job]:
+        """One for each picture, with what is needed."""
+        draws = range(self._samples if "samples" in needs else 1)
+        streams = [self._translator.translate_split(self._part, batch=self._batch, sample=draw) for draw in draws]
+        for index, samples in enumerate(zip(*streams, strict=True)):
+            yield functools.partial(self._trio, index, samples, needs)
+
+    def _trio(self, index: int, samples: tuple[UInt8, ...], needs: Collection[Need]) -> Trio:
+        part, fake = self._part, samples[0]
+        assert part.photo is not None
+        channels = fake.shape[-1]  # a generator of grey pictures has one, and the photos of its set three equal ones
+        whole = np.asarray(part.photo[index])
+        label = None if part.label is None else np.asarray(part.label[index])
+        painting = self._painter(label, channels)
+        more: dict[str, Any] = {"label": label}
+        if "instance" in needs and part.instance is not None:
+            more["instance"] = np.asarray(part.instance[index])
+        if "ids" in needs and self._table is not None:
+            try:
+                truth = true_painted_ids(whole, self._table)
+                more["ids"], more["label"] = painted_ids(fake, self._table), truth if label is None else label
+                more["painting_ids"] = self._of_painting(painting)
+            except DataError as problem:
+                more["missing"] = {"ids": problem, **({"label": problem} if label is None else {})}
+        if "samples" in needs:
+            more["samples"] = samples
+        if self._show:
+            more["shown"] = self._input(index, label)
+        return Trio(part.items[index].stem, fake, whole[..., :channels], painting, **more)
+
+    def _of_painting(self, painting: UInt8 | None) -> UInt8 | None:
+        """The ids of a mean photo, the same for every picture; one painted from the labels would know the truth."""
+        if painting is None or self._table is None or self._painter.photo is None:
+            return None
+        if self._painting_ids is None:
+            self._painting_ids = painted_ids(painting, self._table)
+        return self._painting_ids
+
+    def _input(self, index: int, label: UInt8 | None) -> UInt8 | None:
+        if self._translator.input_kind == "source":
+            return None if self._part.source is None else np.asarray(self._part.source[index])
+        table = self._translator.classes
+        return None if label is None or table is None else label_colours(label, table)
+
+
+class FolderTrios:
+    """Pictures of one folder beside their namesakes in another; nothing is resized.
+
+    Args:
+        table: By which label maps are read.
+        show: Whether label maps are to be shown too.
+
+    Attributes:
+        lacking: What metrics may need and there is not, with the reason.
+    """
+
+    def __init__(self, rows: Sequence[Row], painter: Painter, *, table: ClassTable | None, show: bool = False) -> None:
+        self._rows, self._painter, self._table, self._show = rows, painter, table, show
+        self.lacking: dict[Need, CityganError] = {
+            "samples": DataError(
+                "two folders hold one version of each picture", hint="Diversity is measured of a run: --run"
+            )
+        }
+        if table is None:
+            self.lacking["ids"] = DataError("no class table to read label maps by", hint="--classes names one")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def jobs(self, needs: Collection[Need]) -> Iterator[Job]:
+        """One for each picture, with what is needed."""
+        for row in self._rows:
+            yield functools.partial(self._trio, *row, needs)
+
+    def _trio(self, stem: str, fake: Path, real: Path, label: Path | None, needs: Collection[Need]) -> Trio:
+        x, y = read_photo(fake), read_photo(real)
+        if x.shape != y.shape:
+            raise DataError(f"{fake} is {_size(x)}, {real} is {_size(y)}: nothing is resized to be scored")
+        truth, table = None, self._table
+        if label is not None and table is not None:
+            truth = read_label(label, table)
+            if truth.shape != y.shape[:2]:
+                raise DataError(f"the label map {label} is {_size(truth)}, {real} is {_size(y)}")
+        more: dict[str, Any] = {"label": truth}
+        missing: dict[Need, CityganError] = {}
+        if "ids" in needs and table is not None:
+            try:
+                more["ids"] = _predicted(fake, x, table)
+                more["label"] = _true(real, table) if truth is None else truth
+            except DataError as problem:
+                missing["ids"] = problem
+        if "label" in needs and more["label"] is None:
+            missing["label"] = DataError("no label maps", hint="--labels names a folder of them")
+        if self._show and truth is not None and table is not None:
+            more["shown"] = label_colours(truth, table)
+        return Trio(stem, x, y, self._painter(truth), missing=missing, **more)
+
+
+def _predicted(path: Path, picture: UInt8, table: ClassTable) -> UInt8:
+    """A predicted label map: ids, or a painting whose pixels go by the nearest class colour."""
+    try:
+        return read_label(path, table)
+    except DataError:
+        if (picture == picture[..., :1]).all():  # grey: ids, and not those of the table
+            raise
+        return painted_ids(picture, table)
+
+
+def _true(path: Path, table: ClassTable) -> UInt8:
+    return label_of(decode(read_bytes(path), path), path, table, painted=True)[0]
+
+
+def _size(picture: UInt8) -> str:
+    return f"{picture.shape[1]}x{picture.shape[0]}"

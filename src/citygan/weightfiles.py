@@ -1,0 +1,121 @@
+"""Public weights by name: which file holds them, where it lies, and what is told where it does not.
+
+Nothing is ever downloaded here. A file is looked for where torch keeps its own (`$TORCH_HOME`), or taken from where a
+user says it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from citygan.errors import DamagedError, MachineError, UsageError, did_you_mean
+from citygan.files import read_bytes
+
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """Weights that are published as one file.
+
+    Attributes:
+        file: Its name; it ends with the beginning of its sha256.
+        url: Where it is published.
+        what: What it holds.
+    """
+
+    file: str
+    url: str
+    what: str
+
+    @property
+    def digest(self) -> str:
+        """The beginning of its sha256."""
+        return Path(self.file).stem.rpartition("-")[2]
+
+
+_TORCH = "https://download.pytorch.org/models/"
+
+WEIGHTS: dict[str, WeightFile] = {
+    "alexnet": WeightFile(
+        "alexnet-owt-7be5be79.pth", f"{_TORCH}alexnet-owt-7be5be79.pth", "torchvision's AlexNet, ImageNet"
+    ),
+    "vgg16": WeightFile("vgg16-397923af.pth", f"{_TORCH}vgg16-397923af.pth", "torchvision's VGG-16, ImageNet"),
+    "inception": WeightFile(
+        "weights-inception-2015-12-05-6726825d.pth",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+        "TensorFlow's InceptionV3 of 2015, as torch-fidelity converted it",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Weights to be used.
+
+    Attributes:
+        name: Row of `WEIGHTS`.
+        path: The file; None: random ones, as was asked for.
+        sha256: Of the file.
+    """
+
+    name: str
+    path: Path | None = None
+    sha256: str | None = None
+
+
+def folder() -> Path:
+    """Where torch keeps the weights that it has fetched."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
+    home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def find_weights(name: str, given: Mapping[str, str]) -> Found:
+    """The weights of that name: those given, or the published file where it lies in torch's folder.
+
+    Args:
+        name: Row of `WEIGHTS`.
+        given: By name: a path, or `random`.
+
+    Raises:
+        MachineError: They are not there; how to get them is told.
+        DamagedError: The published file has another checksum than it should have.
+    """
+    row = WEIGHTS[name]
+    chosen = given.get(name)
+    if chosen == RANDOM:
+        return Found(name)
+    path = folder() / row.file if chosen is None else Path(chosen)
+    if chosen is not None and not path.exists():
+        hint = f"Without --set they are looked for in {folder()}, where citygan weights fetch {name} puts them"
+        raise MachineError(f"no weights '{name}'", where=path, hint=hint)
+    if not path.exists():
+        how = f"citygan weights fetch {name} brings them; or put {row.file} there (TORCH_HOME says where)"
+        raise MachineError(
+            f"no weights '{name}' ({row.what})", where=path, hint=f"{how}, or --set weights.{name}=PATH takes a file"
+        )
+    digest = hashlib.sha256(read_bytes(path, error=DamagedError)).hexdigest()
+    if chosen is None and not digest.startswith(row.digest):
+        raise DamagedError(
+            f"its sha256 begins with {digest[:8]}, not {row.digest}: damaged, or other weights",
+            where=path,
+            hint=f"Remove it, and citygan weights fetch {name} brings it anew",
+        )
+    return Found(name, path, digest)
+
+
+def check_names(given: Mapping[str, str]) -> None:
+    """Checks the names of ``--set weights.NAME=...``.
+
+    Raises:
+        UsageError: A name that there is not; all are listed.
+    """
+    for name in given:
+        if name not in WEIGHTS:
+            hint = f"{did_you_mean(name, WEIGHTS)}There are: {', '.join(WEIGHTS)}"
+            raise UsageError(f"no weights named '{name}'", where="--set", hint=hint)
