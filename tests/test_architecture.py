@@ -48,7 +48,7 @@ ROOMS: dict[str, str] = {
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "translation": "errors files pictures data data.labels train sheets infer",
-    "evaluation": "errors pictures data metrics baseline figurefile pairing train runs infer translation",
+    "evaluation": "errors progress pictures data metrics sheets baseline figurefile pairing train runs infer translation",
     "report": "errors files yamlfile figurefile train runs",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets baseline runs "
     "building resuming infer report",

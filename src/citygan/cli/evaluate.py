@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +26,7 @@ def evaluate(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  (default: last)")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to score.  (default: val)")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to score.  (default: val, else test or train)")] = None,
     data: Annotated[
         str | None, typer.Option(help="Prepared set, by name or path.  (default: the one the run was trained on)")
     ] = None,
@@ -83,7 +82,7 @@ def evaluate(
             result, to_translate = _run(
                 run,
                 checkpoint or "last",
-                split or "val",
+                split,
                 data,
                 names,
                 mode,
@@ -179,7 +178,7 @@ def _folders(
 def _run(
     run: str | None,
     checkpoint: str,
-    split: str,
+    split: str | None,
     data: str | None,
     names: list[str],
     mode: Any,
@@ -193,14 +192,16 @@ def _run(
     """The result, and what could be translated next."""
     import shlex
 
+    from citygan.cli.proposals import free_output, labels_fit, usual_split
     from citygan.evaluation import evaluate_run, set_of_run
     from citygan.infer import load
     from citygan.progress import say
-    from citygan.runs import describe
+    from citygan.runs import describe, run_of
 
     translator = load(run, checkpoint=checkpoint, device=device, mode=mode, seed=seed)
     assert translator.path is not None
     prepared = set_of_run(translator, data)
+    split = split or usual_split(translator, prepared, scored=True)
     say(f"using {describe(translator.path)}, on {prepared.path}, split {split}")
     result = evaluate_run(
         translator,
@@ -215,9 +216,10 @@ def _run(
     )
     if data is None and result["protocol"]["data"]["trained_on"] is False:
         say(f"warning: {prepared.path} was prepared anew since the run was trained on it")
-    if translator.classes is not None and os.path.isdir("labels"):
-        return result, "labels/ out/"
-    return result, f"{shlex.quote(str(prepared.path))} out/" + ("" if split == "val" else f" --split {split}")
+    out = shlex.quote(free_output(run_of(translator.path) or translator.path))
+    if labels_fit(translator.classes, instances=translator.needs_instances):
+        return result, f"labels/ {out}"
+    return result, f"{shlex.quote(str(prepared.path))} {out}" + ("" if split == "val" else f" --split {split}")
 
 
 def print_table(result: dict[str, Any]) -> None:

@@ -207,11 +207,19 @@ def _run_name(path: Path) -> str:
 
 
 def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
+    import shlex
+
+    from citygan.cli.proposals import free_output, labels_fit
+    from citygan.files import read_last, runs_home
     from citygan.runs import summary
 
-    of_labels = settings.input.array != "source"
-    if prepared.manifest.get("source") == "demo" and of_labels and os.path.isdir("labels"):
-        return "citygan translate labels/ out/"
+    classes = prepared.classes if settings.input.array != "source" else None
+    of_demo = prepared.manifest.get("source") == "demo"
+    if of_demo and labels_fit(classes, instances=settings.input.instance_edges):
+        is_last = path.absolute() == (runs_home() / (read_last(runs_home()) or "")).absolute()
+        return f"citygan translate labels/ {shlex.quote(free_output(path))}" + (
+            "" if is_last else f" --run {_run_name(path)}"
+        )
     split = summary(path)["validation"]["split"]
     return f"citygan evaluate --run {_run_name(path)}" + ("" if split == "val" else f" --split {split}")
 

@@ -29,7 +29,9 @@ def translate(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  (default: last)")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of a prepared set.  (default: val)")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of a prepared set.  (default: val, else test or train)")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Versions of each picture: STEM-1 to STEM-K.")] = 1,
     tile: Annotated[
         str | None, typer.Option(metavar="WxH", help="Work in tiles to save memory; changes the picture.")
@@ -68,6 +70,7 @@ def translate(
         raise UsageError("the output must be a folder, and this looks like a file", where=out, hint="Name a folder")
     size = _tile(tile)
 
+    from citygan.cli.proposals import usual_split
     from citygan.data.labels import table_named
     from citygan.infer import load
     from citygan.progress import say
@@ -91,8 +94,9 @@ def translate(
     if prepared is not None:
         if table is not None:
             raise UsageError("--classes is not for a prepared set, which knows its classes", hint="Leave it out")
-        say(f"translating {prepared.path}, split {split or 'val'}")
-        done = _prepared(translator, prepared, split or "val", Path(out), force, missing, as_json, options)
+        split = split or usual_split(translator, prepared, scored=False)
+        say(f"translating {prepared.path}, split {split}")
+        done = _prepared(translator, prepared, split, Path(out), force, missing, as_json, options)
     else:
         if split is not None:
             raise UsageError("only a prepared set has splits", where="--split", hint="citygan translate demo out/")
