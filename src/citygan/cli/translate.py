@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,11 @@ import typer
 
 if TYPE_CHECKING:
     from citygan.data.store import PreparedSet
+    from citygan.errors import Interrupted
     from citygan.infer import Translator
     from citygan.translation import Problems
+
+KEPT = "existing files are left as they are, whichever run made them"
 
 
 def translate(
@@ -146,9 +150,10 @@ def _files(
         clean_temporaries(folder)
     done: list[Path] = []
     doubted = False
+    results = translate_files(translator, left, out, **options)
     progress = Progress("translating", len(left), unit="picture")
     try:
-        for number, outcome in enumerate(translate_files(translator, left, out, **options), 1):
+        for number, outcome in enumerate(results, 1):
             if outcome.problem is not None and (line := failed.add(outcome.problem)):
                 say(f"error: {line}")
             if outcome.doubt is not None and not doubted:
@@ -157,6 +162,9 @@ def _files(
             _print(outcome.written, as_json)
             done += outcome.written
             progress.update(number)
+    except KeyboardInterrupt:
+        results.close()  # what is being written is finished
+        raise _interrupted(done, force) from None
     finally:
         progress.close()
     for line in failed.rest():
@@ -169,9 +177,9 @@ def _say_left(left: int, count: int) -> None:
     from citygan.progress import say
 
     if not left:
-        say(f"all there already ({counted(count, 'picture')}): nothing to do")
+        say(f"all there already ({counted(count, 'picture')}): nothing to do; {KEPT}")
     elif left < count:
-        say(f"{count - left} of {count} are there already")
+        say(f"{count - left} of {count} are there already; {KEPT}")
 
 
 def _check_outside(given: str, out: Path) -> None:
@@ -216,9 +224,19 @@ def _prepared(
                 _print([file], as_json)
                 done.append(file)
                 progress.update(k * len(left) + number)
+    except KeyboardInterrupt:
+        raise _interrupted(done, force) from None
     finally:
         progress.close()
     return done
+
+
+def _interrupted(done: list[Path], force: bool) -> Interrupted:
+    """What is said after Ctrl-C: the pictures told on stdout are whole."""
+    from citygan.errors import Interrupted, counted
+
+    hint = None if force else "The same with --missing goes on"  # which would keep what was to be overwritten
+    return Interrupted(f"interrupted, {counted(len(done), 'picture')} written", signal_number=signal.SIGINT, hint=hint)
 
 
 def _print(files: list[Path], as_json: bool) -> None:
