@@ -29,6 +29,8 @@ from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
 from citygan.metrics.scoring import Job, Scores, Trio, score
 from citygan.pairing import pair_folders, pictures_in
+from citygan.progress import say
+from citygan.sheets import few_colours
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
@@ -136,8 +138,13 @@ def evaluate_folders(
             )
         painter = fit_painter(prepared)
 
+    doubted: dict[str, Path] = {}  # a picture of each side that looks like a label map
+
     def read(stem: str, fake: Path, real: Path, label: Path | None) -> Trio:
         x, y = read_photo(fake), read_photo(real)
+        for side, file, picture in (("fake", fake, x), ("real", real, y)):
+            if side not in doubted and few_colours(picture):
+                doubted[side] = file
         if x.shape != y.shape:
             raise DataError(f"{fake} is {_size(x)}, {real} is {_size(y)}: nothing is resized to be scored")
         painting = None
@@ -150,6 +157,8 @@ def evaluate_folders(
 
     jobs = (functools.partial(read, *pair) for pair in pairs)
     scores = _gather(jobs, rows, len(pairs), file, progress)
+    for side, picture in sorted(doubted.items()):
+        say(f"warning: --{side}: {picture} looks like a label map, and its colours were scored as a photo's")
     digests = scores.digests
     protocol = {
         "model": None,
