@@ -280,3 +280,15 @@ def test_pictures_too_small_for_the_discriminator_are_refused_before_a_run_is_th
     field = ("--set", "discriminator.receptive_field=286")
     street.refused(3, "32x32", "96 pixels", "receptive_field", by=(*TRAIN, "--steps", "1", *field))
     assert sorted(os.listdir("runs")) == before
+
+
+def test_that_there_is_no_run_is_said_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from citygan.cli import run\n"
+        "lines = (['evaluate'], ['translate', 'x', 'out'], ['train', '--resume', 'last'], ['evaluate', '--run', 'x'])\n"
+        "assert [run(line) for line in lines] == [2] * 4 and 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stderr.count("error: no run yet: there is none in runs/. citygan train --model pix2pix") == 3

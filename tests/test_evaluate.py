@@ -336,7 +336,7 @@ def test_the_file_of_each_picture_is_not_overwritten(folders: Path, capsys: pyte
         (["--labels", "x"], "belongs to --fake and --real"),
         (["--mode", "wild"], "There are: paper"),
         (["--run", "nothing"], "no run 'nothing'"),
-        ([], "no finished run"),
+        ([], "no run yet: there is none in runs/. citygan train"),
     ],
 )
 def test_wrong_usage_is_told_before_the_work(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def set_of(name: str, table: ClassTable, splits: dict[str, tuple[str, ...]]) -> 
     """A prepared set `data/NAME` with one picture a split, of these arrays."""
     writer = SetWriter(Path("data") / name, size=(32, 32), plan={})
     label = np.kron(np.array([[0, 1], [3, 5]], np.uint8), np.ones((16, 16), np.uint8))
-    arrays = {"label": label, "photo": table.palette[label]}
+    arrays: dict[str, Any] = {"label": label, "photo": table.palette[label]}
     for split, kinds in splits.items():
         writer.split(split).append(Item(split, {}, (32, 32)), **{kind: arrays[kind] for kind in kinds})
     writer.finish({"photo_channels": 3, "classes": table.to_dict()})

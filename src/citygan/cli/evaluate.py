@@ -53,6 +53,7 @@ def evaluate(
     from citygan.errors import UsageError
     from citygan.metrics import lookup
     from citygan.progress import say
+    from citygan.runnames import check_run
 
     rows = lookup(metric or None)  # an unknown name stops the command before the work
     names = [row.name for row in rows]
@@ -79,6 +80,7 @@ def evaluate(
                 raise UsageError("--labels belongs to --fake and --real", hint="The set of a run has its labels")
             if checkpoint is not None:
                 _check_choice(run)
+            check_run(run)
             result, to_translate = _run(
                 run,
                 checkpoint or "last",
@@ -116,7 +118,7 @@ def _report(result: dict[str, Any]) -> None:
     from citygan.figurefile import keep_figures
     from citygan.progress import say
     from citygan.report import write_report
-    from citygan.runs import is_run
+    from citygan.runnames import is_run
 
     run = Path(result["run"])
     if not is_run(run):
@@ -130,7 +132,7 @@ def _report(result: dict[str, Any]) -> None:
 
 def _check_choice(run: str | None) -> None:
     """A checkpoint folder is one already."""
-    from citygan.runs import is_checkpoint, no_choice
+    from citygan.runnames import is_checkpoint, no_choice
 
     if is_checkpoint(run):
         raise no_choice(str(run))

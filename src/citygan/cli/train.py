@@ -146,16 +146,18 @@ def _train(
 def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_run: bool, as_json: bool) -> None:
     from contextlib import nullcontext
 
+    from citygan.runnames import resolve_run
+
+    path = resolve_run(resume)
+
     from citygan.building import check_device
     from citygan.config import Layer, resolve
     from citygan.data.store import resolve_set
     from citygan.devices import pick_device
     from citygan.files import lock
-    from citygan.runs import resolve_run
     from citygan.train.distributed import join, leave
     from citygan.yamlfile import read_yaml
 
-    path = resolve_run(resume)
     file = path / "config.yaml"
     settings, origins = resolve([Layer(str(file), *read_yaml(file)), *flags])
     if dry_run:

@@ -74,15 +74,19 @@ def translate(
         raise UsageError("the output must be a folder, and this looks like a file", where=out, hint="Name a folder")
     size = _tile(tile)
 
+    from citygan.runnames import check_run, is_checkpoint, no_choice
+
+    if checkpoint is not None and is_checkpoint(run):
+        raise no_choice(str(run))
+    check_run(run)
+
     from citygan.cli.proposals import usual_split
     from citygan.data.labels import table_named
     from citygan.infer import load
     from citygan.progress import say
-    from citygan.runs import describe, is_checkpoint, no_choice
+    from citygan.runs import describe
     from citygan.translation import Problems
 
-    if checkpoint is not None and is_checkpoint(run):
-        raise no_choice(str(run))
     chosen: Any = mode
     translator = load(
         run, checkpoint=checkpoint or "last", device=device, mode=chosen, seed=seed, bf16=precision == "bf16"
