@@ -47,24 +47,25 @@ ROOMS: dict[str, str] = {
     "figurefile": "errors files metrics",
     "featurefile": "errors files metrics",
     "plotfiles": "errors files pictures metrics sheets",
-    "runs": "errors files yamlfile config train",
+    "runnames": "errors files",
+    "runs": "errors files yamlfile config train runnames",
     "pretrained": "errors files models weights",
     "building": "errors config devices data models recipes train runs pretrained",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "translation": "errors files pictures data data.labels train sheets infer",
     "trios": "errors pictures data metrics sheets baseline infer",
-    "evaluation": "errors pictures data metrics baseline figurefile featurefile plotfiles weightfiles trios pairing "
-    "train runs infer translation",
+    "evaluation": "errors progress pictures data metrics sheets baseline figurefile featurefile plotfiles weightfiles "
+    "trios pairing train runs infer translation",
     "report": "errors files yamlfile figurefile train runs",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets baseline runs "
     "building resuming infer report",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runs building infer translation evaluation report training",
+    "metrics figurefile runnames runs building infer translation evaluation report training",
     "__main__": "cli",
 }
-TORCH_FREE = ("errors", "files", "yamlfile", "progress", "config", "presets", "pictures", "data", "cli", "")
+TORCH_FREE = ("errors", "files", "yamlfile", "progress", "config", "presets", "pictures", "data", "runnames", "cli", "")
 WITH_TORCH = ("data.batches", "data.augment")  # what brings a prepared set to the device
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -273,3 +273,15 @@ def test_pictures_of_others_among_the_samples_do_no_harm(street: Street) -> None
     (street.path / "runs" / "a" / "samples" / "mine.png").write_bytes(encode_png(np.zeros((4, 4), np.uint8)))
     street.done("train", "--resume", "a", "--steps", "4")
     assert "mine" not in (street.path / "runs" / "a" / "report.html").read_text(encoding="utf-8")
+
+
+def test_that_there_is_no_run_is_said_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    code = (
+        "import sys; from citygan.cli import run\n"
+        "lines = (['evaluate'], ['translate', 'x', 'out'], ['train', '--resume', 'last'], ['evaluate', '--run', 'x'])\n"
+        "assert [run(line) for line in lines] == [2] * 4 and 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stderr.count("error: no run yet: there is none in runs/. citygan train --model pix2pix") == 3

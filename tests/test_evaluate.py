@@ -289,6 +289,29 @@ def test_folders_by_command(folders: Path, prepared: PreparedSet, capsys: pytest
     assert set(result["metrics"]["colour"]) >= {"mean", "std", "n", "L", "a", "b"}
 
 
+def test_equal_pictures_are_shown_beside_the_painting_of_others(
+    folders: Path, prepared: PreparedSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = ("--fake", folders / "real", "--real", folders / "real", "--labels", folders / "labels")
+    code, out, _ = call(capsys, *both, "--data", prepared.path, "--metric", "psnr")
+    assert code == 0
+    row = next(line for line in out.splitlines() if line.startswith("psnr")).split("  ")
+    cells = [cell.strip() for cell in row if cell]
+    assert cells[1] == "infinite" and cells[2].endswith(f"(n {len(NAMES)})") and cells[3] == "0"
+
+
+def test_label_maps_scored_as_photos_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    label = CAMVID11.palette[np.kron(np.arange(4, dtype=np.uint8).reshape(2, 2), np.ones((24, 24), np.uint8))]
+    photo = np.random.default_rng(0).integers(0, 256, label.shape).astype(np.uint8)
+    for folder, picture in (("out", photo), ("labels", label)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.png").write_bytes(encode_png(picture))
+    code, _, err = call(capsys, "--fake", tmp_path / "out", "--real", tmp_path / "labels")
+    assert code == 0 and "warning: --real: " in err and "labels/x.png looks like a label map" in err
+    assert "--fake: " not in err
+    assert "warning" not in call(capsys, "--fake", tmp_path / "out", "--real", tmp_path / "out")[2]
+
+
 def test_the_file_of_each_picture_is_not_overwritten(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = folders / "figures.csv"
     file.write_text("mine")
@@ -305,7 +328,7 @@ def test_the_file_of_each_picture_is_not_overwritten(folders: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--metric", "sim"], "There are: ssim"),
+        (["--metric", "ssimm"], "Did you mean ssim? There are: ssim"),
         (["--metric", "LPIPS"], "no metric named 'LPIPS'"),
         (["--fake", "x"], "--fake and --real go together"),
         (["--fake", "x", "--real", "y", "--run", "r"], "--run belongs to a run"),
@@ -313,7 +336,7 @@ def test_the_file_of_each_picture_is_not_overwritten(folders: Path, capsys: pyte
         (["--labels", "x"], "belongs to --fake and --real"),
         (["--mode", "wild"], "There are: paper"),
         (["--run", "nothing"], "no run 'nothing'"),
-        ([], "no finished run"),
+        ([], "no run yet: there is none in runs/. citygan train"),
     ],
 )
 def test_wrong_usage_is_told_before_the_work(

@@ -26,6 +26,7 @@ import torch
 
 from citygan.building import check_device
 from citygan.config import Layer, resolve
+from citygan.data.labels import TABLES
 from citygan.data.store import Item
 from citygan.data.writer import SetWriter
 from citygan.errors import MachineError
@@ -516,6 +517,20 @@ def test_ids_are_told_with_their_counts_and_first_pixel(street: Street) -> None:
     assert "200" in line and "2 pixels" in line and "99" in line and "1 pixel" in line and "cityscapes" in line
 
 
+def test_only_tables_that_the_run_can_be_given_are_named(street: Street) -> None:
+    label, table = np.kron(np.array([[0, 1], [3, 5]], np.uint8), np.ones((16, 16), np.uint8)), TABLES["camvid11"]
+    writer = SetWriter(Path("data/cam"), size=(32, 32), plan={})
+    writer.split("train").append(Item("x", {}, (32, 32)), photo=table.palette[label], label=label)
+    writer.finish({"photo_channels": 3, "classes": table.to_dict()})
+    street.done("train", "--data", "cam", *NARROW, "--steps", "1", "--name", "cam")
+    told = street.run("translate", "labels", "o1", "--run", "cam").err
+    assert "They fit cityscapes or camvid32, but the run was trained on other classes (camvid11)" in told
+    assert "try --classes" not in told
+    write(street.path / "ids.png", encode_png(np.array([[7, 26]], np.uint8)))
+    told = street.run("translate", "ids.png", "o2", "--run", "a", "--classes", "cityscapes19").err
+    assert "They fit cityscapes: leave --classes out" in told
+
+
 NAMES = ["a b", "straße 東京", "line\nbreak", "-n", "%04d", "[a]", "quo'te\"", "tab\t", "back\\slash", "é", "x.y"]
 
 
@@ -547,6 +562,7 @@ def test_a_prepared_set_is_known_by_its_name_too(street: Street) -> None:
     assert result.paths == ["out/val000.png", "out/val001.png"] and "translating data/tiny, split val" in result.err
     again = street.done("translate", "tiny", "out", "--missing")
     assert again.out == "" and "all there already (2 pictures): nothing to do" in again.err
+    assert "existing files are left as they are, whichever run made them" in again.err
     assert "all there already" in street.done("translate", "data/tiny", "out", "--missing").err
     other = street.done("translate", "tiny", "train", "--split", "train").err.splitlines()[-1]
     assert other == "next: citygan evaluate --metric ssim --split train"
@@ -882,6 +898,29 @@ def test_a_signal_saves_first(street: Street, monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setattr(Progress, "update", update)
     assert checkpoint.check_whole(street.path / "runs/a/checkpoints/00000005")["step"] == 5
     street.done("train", "--resume", "a", "--steps", "6")
+
+
+@pytest.mark.parametrize("source", ["labels", "tiny"])
+def test_an_interrupted_translation_says_what_is_there(
+    street: Street, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    update = Progress.update
+
+    def disturbed(self: Progress, done: int, note: str = "") -> None:
+        update(self, done, note)
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "update", disturbed)
+        result = street.run("translate", source, "out")
+    assert result.code == 130 and len(result.paths) == 1
+    assert result.err.splitlines()[-1] == "interrupted, 1 picture written. The same with --missing goes on"
+    street.check_clean()
+    street.done("translate", source, "out", "--missing")
+    assert len(os.listdir("out")) == 2
+    monkeypatch.setattr("citygan.infer.load", lambda *_, **__: os.kill(os.getpid(), signal.SIGINT))
+    assert street.run("evaluate").err == "interrupted\n"
 
 
 def test_stale_temporaries_are_cleaned_at_the_next_start(street: Street) -> None:

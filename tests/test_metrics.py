@@ -276,7 +276,7 @@ def test_infinite_figures_are_counted_and_leave_the_mean() -> None:
 # the table
 
 
-def test_an_unknown_metric_lists_the_names_nearest_first() -> None:
+def test_an_unknown_metric_proposes_the_nearest_and_lists_all() -> None:
     with pytest.raises(UsageError) as caught:
         lookup(["sim"])
     assert "There are: ssim, " in str(caught.value) and all(name in str(caught.value) for name in METRICS)

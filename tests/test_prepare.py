@@ -701,3 +701,55 @@ def test_a_read_only_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o555)
     with pytest.raises(MachineError):
         prepare_demo(out=tmp_path / "locked/demo", limit=1, size=(32, 32))
+
+
+# what --force may replace, and words that do not fit
+
+
+def test_force_replaces_prepared_sets_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.folders(tmp_path / "streets")
+    precious, table = tmp_path / "precious", tmp_path / "table.yaml"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("a thesis", encoding="utf-8")
+    table.write_text("[]", encoding="utf-8")
+    for out in (precious, table):
+        for command in (["prepare", str(root)], ["prepare", "demo", "--limit", "1"]):
+            for force in ([], ["--force"]):
+                assert run([*command, "--size", "32", "--out", str(out), *force]) == 2
+                error = capsys.readouterr().err.splitlines()[-1]
+                assert "something else than a prepared set" in error and "--force" not in error
+    assert (precious / "thesis.txt").read_text(encoding="utf-8") == "a thesis" and table.read_text(
+        encoding="utf-8"
+    ) == "[]"
+    assert run(["prepare", str(root), "--size", "32", "--out", str(tmp_path / "set")]) == 0
+    assert run(["prepare", str(root), "--size", "48", "--out", str(tmp_path / "set"), "--force"]) == 0
+    assert PreparedSet.open(tmp_path / "set").size == (48, 48)
+
+
+def test_another_built_in_table_for_ids_of_a_known_layout_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = trees.camvid(tmp_path / "camvid", CAMVID11)
+    assert run(["prepare", str(root), "--size", "32", "--classes", "cityscapes"]) == 2
+    assert "ids of camvid are those of camvid11" in capsys.readouterr().err
+    assert run(["prepare", str(root), "--size", "32", "--classes", "camvid11"]) == 0
+
+
+def test_a_layout_that_does_not_fit_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.camvid(tmp_path / "camvid", CAMVID11)
+    assert run(["prepare", str(root), "--size", "32", "--format", "cityscapes"]) == 3
+    assert "does not look like cityscapes" in capsys.readouterr().err.splitlines()[-1]
+    assert [p.name for p in Path("data").glob("*") if not p.name.endswith(".lock")] == []
+
+
+def test_a_dry_run_and_misspelt_words_come_before_what_exists(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = trees.folders(tmp_path / "streets")
+    assert run(["prepare", str(root), "--size", "32"]) == 0
+    capsys.readouterr()
+    assert run(["prepare", str(root), "--size", "32", "--dry-run"]) == 0
+    assert "exists already: --force" in "".join(capsys.readouterr())
+    for flag, word in (("--classes", "camvid12"), ("--format", "camvd")):
+        assert run(["prepare", str(root), "--size", "32", flag, word]) == 2
+        assert "Did you mean camvid" in capsys.readouterr().err

@@ -14,7 +14,9 @@ import torch
 import citygan
 from citygan.building import about, build
 from citygan.config import Layer, Settings, resolve
+from citygan.data.labels import TABLES
 from citygan.data.store import Item, PreparedSet, Split
+from citygan.data.writer import SetWriter
 from citygan.errors import DataError
 from citygan.pictures import read_photo
 from citygan.runs import new_run
@@ -143,6 +145,16 @@ def test_output_has_the_size_of_the_input(data: PreparedSet, shape: tuple[int, i
     assert citygan.load("a").translate(label[None].repeat(3, 0)).shape == (3, *shape, 3)
 
 
+def test_arrays_that_cannot_be_translated_are_told(data: PreparedSet) -> None:
+    _train(data, _settings(), "a")
+    city = citygan.load("a")
+    label = np.full((2, 32, 32), 7, np.uint8)
+    with pytest.raises(DataError, match=r"no pictures in an array of shape \(0, 32, 32\)"):
+        city.translate(label[:0])
+    with pytest.raises(DataError, match=r"200 \(2048 pixels\)\. .*citygan translate --classes NAME.*in Python"):
+        city.translate(label + 193)
+
+
 def test_tiles_cover_the_picture_and_blend(data: PreparedSet) -> None:
     """With a generator that keeps each pixel, tiles must give just what the whole gives."""
     _train(data, _settings(), "a")
@@ -176,6 +188,23 @@ def test_a_size_that_cannot_be_halved_is_refused_with_the_nearest(tmp_path: Path
     odd = PreparedSet.open(prepared_set(tmp_path / "odd", size=(60, 36)))
     with pytest.raises(DataError, match=r"60x36 cannot be halved 4 times.*--size 64x32"):
         build(_settings(), odd)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("label", r"no photos to learn from, .*alone\. Prepare .* both sides.*; a trained run .* citygan translate "),
+        ("photo", r"neither label maps nor source pictures, .*alone\. Prepare a folder with both sides"),
+    ],
+)
+def test_a_set_of_one_side_says_what_to_do(tmp_path: Path, kind: str, words: str) -> None:
+    writer = SetWriter(tmp_path / "alone", size=(32, 32), plan={})
+    array = np.zeros((32, 32) if kind == "label" else (32, 32, 3), np.uint8)
+    arrays: dict[str, Any] = {kind: array}
+    writer.split("test" if kind == "label" else "train").append(Item("x", {}, (32, 32)), **arrays)
+    writer.finish({"photo_channels": 3, "classes": TABLES["cityscapes"].to_dict() if kind == "label" else None})
+    with pytest.raises(DataError, match=words):
+        build(_settings(), PreparedSet.open(tmp_path / "alone"))
 
 
 def test_tensorboard_gets_the_log(data: PreparedSet) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import inspect
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from citygan.runs import versions
 from citygan.train.checkpoint import load_network, read_part, read_state
 from citygan.train.distributed import Ranks
 
+BOTH_SIDES = "Prepare a folder with both sides: photos, and label maps or source pictures of the same names"
+
 
 @dataclass(frozen=True)
 class Built:
@@ -45,14 +48,17 @@ def build(settings: Settings, data: PreparedSet) -> Built:
     Raises:
         DataError: The set lacks what it needs, or its size does not suit the network.
     """
+    if all(split.photo is None for split in data.splits.values()):
+        hint = f"{BOTH_SIDES}; a trained run translates it: citygan translate {shlex.quote(str(data.path))} out/"
+        raise DataError("the set has no photos to learn from", where=data.path, hint=hint)
     train_split = data.split("train")
     if train_split.photo is None:
-        raise DataError("the set has no photos to learn from", where=data.path)
+        raise DataError("the split train has no photos to learn from", where=data.path, hint=BOTH_SIDES)
     use_label = settings.input.array == "label" or (settings.input.array == "auto" and train_split.label is not None)
     if use_label and (train_split.label is None or data.classes is None):
         raise DataError("the set has no label maps", where=data.path, hint="--set input.array=source")
     if not use_label and train_split.source is None:
-        raise DataError("the set has neither label maps nor source pictures", where=data.path)
+        raise DataError("the set has neither label maps nor source pictures", where=data.path, hint=BOTH_SIDES)
     if settings.input.instance_edges and train_split.instance is None:
         raise DataError("the set has no instance maps", where=data.path, hint="--set input.instance_edges=false")
     inputs = InputEncoder(

@@ -35,6 +35,7 @@ from citygan.metrics.pictures import stacks
 from citygan.metrics.scoring import Job, Scores, Trio, score
 from citygan.pairing import pair_folders, pictures_in
 from citygan.plotfiles import PlotFolder
+from citygan.progress import say
 from citygan.trios import SAMPLES, FolderTrios, SplitTrios
 from citygan.weightfiles import check_names
 
@@ -174,6 +175,8 @@ def evaluate_folders(
     trios = FolderTrios(pairs, painter, table=table, show=plots is not None)
     setup = Setup(device=device, weights=work.weights, classes=table, painting=painter.kind, lacking=trios.lacking)
     scores = work.score(trios, setup, painter)
+    for side, picture in sorted(trios.doubted.items()):
+        say(f"warning: --{side}: {picture} looks like a label map, and its colours were scored as a photo's")
     digests = scores.digests
     protocol = {
         "model": None,

@@ -86,13 +86,17 @@ def table_of(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     for name, figure in result["metrics"].items():
         unit = f" [{figure['unit']}]" if figure["unit"] else ""
         what = f"{name}{unit}, {figure['better']} is better"
-        rows.append((what, _text(name, figure), _text(name, figure["mean_colour"]), str(figure["n"])))
+        beside = figure["mean_colour"]
+        painted = _text(name, beside)
+        if beside["mean"] is not None and beside["n"] != figure["n"]:  # the last column is of the generated pictures
+            painted += f" (n {beside['n']})"
+        rows.append((what, _text(name, figure), painted, str(figure["n"])))
     return rows
 
 
 def _text(name: str, figure: dict[str, Any]) -> str:
     if figure["mean"] is None:
-        return "-"
+        return "infinite" if figure.get("infinite") else "-"
     digits = {"psnr": 2, "l1": 2, "diversity-l1": 2, "fid": 2}.get(name, 4)
     spread = "" if figure["std"] is None else f" +- {figure['std']:.{digits}f}"
     return f"{figure['mean']:.{digits}f}{spread}"

@@ -119,7 +119,7 @@ class Translator:
             uint8 [..., H, W, 3], or [..., H, W, 1] from a generator of grey pictures.
 
         Raises:
-            DataError: Wrong shape or type, ids outside the table, no instance maps.
+            DataError: Wrong shape or type, no picture, ids outside the table, no instance maps.
             MachineError: Out of memory with a single picture.
         """
         array = np.asarray(inputs)
@@ -132,6 +132,8 @@ class Translator:
                 f"an array of shape {array.shape} looks like a picture in colours; ids are wanted",
                 hint="citygan.pictures.read_label turns a painted label map into ids",
             )
+        if not array.size:
+            raise DataError(f"no pictures in an array of shape {array.shape}")
         single = array.ndim == single_rank
         array = array[None] if single else array
         self._check(array)
@@ -195,7 +197,8 @@ class Translator:
         if unknown:
             raise DataError(
                 f"ids that the class table {self.classes.name} does not have: {', '.join(unknown[:8])}",
-                hint="Is this label map by another table? --classes NAME converts it",
+                hint="Is this label map by another table? citygan translate --classes NAME carries files over; "
+                "in Python give ids of the translator's own `classes`",
             )
 
     @torch.inference_mode()

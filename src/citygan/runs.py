@@ -1,8 +1,7 @@
-"""Run folders: finding, naming, making them, and what lies in them."""
+"""Run folders: making them, and what lies in them."""
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Mapping
@@ -10,54 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from citygan.config import Layer, Settings, resolve
-from citygan.errors import DamagedError, UsageError, did_you_mean
-from citygan.files import new_folder, read_last, runs_home, write_text
+from citygan.errors import DamagedError, UsageError
+from citygan.files import new_folder, runs_home, write_text
+from citygan.runnames import is_checkpoint, is_run, no_choice, resolve_run
 from citygan.train.checkpoint import best_step, path_of, read_state, steps
 from citygan.yamlfile import read_yaml, to_yaml
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder is a run."""
-    return (path / "config.yaml").is_file()
-
-
-def names() -> list[str]:
-    """The runs there are, by name and number."""
-    home = runs_home()
-    if not home.is_dir():
-        return []
-    found = [entry.name for entry in os.scandir(home) if is_run(home / entry.name)]
-    return sorted(found, key=lambda name: (name.rpartition("-")[0], len(name), name))
-
-
-def resolve_run(run: str | Path | None = None) -> Path:
-    """The folder of a run: a name, a path, or the last one.
-
-    Raises:
-        UsageError: No such run; those that exist are named.
-    """
-    there = names()
-    listing = f"There are: {', '.join(there[-8:])}" if there else "citygan train --model pix2pix makes one"
-    if run is None or str(run) == "last":
-        last = read_last(runs_home())
-        if last is None:
-            raise UsageError("no finished run to take by default", where=runs_home(), hint=listing)
-        return runs_home() / last
-    for candidate in (runs_home() / run, Path(run)):
-        if is_run(candidate):
-            return candidate
-    raise UsageError(f"no run '{run}'", where=runs_home(), hint=f"{did_you_mean(str(run), there)}{listing}")
-
-
-def is_checkpoint(run: str | Path | None) -> bool:
-    """Whether what `--run` names is a checkpoint folder by itself."""
-    return run is not None and str(run) != "last" and (Path(run) / "state.json").is_file()
-
-
-def no_choice(run: str | Path) -> UsageError:
-    """A checkpoint by itself leaves nothing to choose."""
-    hint = "Leave --checkpoint out, or name the run by --run"
-    return UsageError("one checkpoint by itself, among which --checkpoint cannot choose", where=run, hint=hint)
 
 
 def checkpoint_folder(run: str | Path | None = None, checkpoint: str = "last") -> Path:

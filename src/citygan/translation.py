@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from citygan.data.labels import ClassTable
+from citygan.data.labels import TABLES, ClassTable
 from citygan.data.store import PreparedSet, Split
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.files import data_home, write_bytes
@@ -237,7 +237,7 @@ def translate_files(
     suffix: str = ".png",
     batch: int | None = None,
     max_pixels: int | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Translates files; those that cannot be read are told and passed over.
 
     Args:
@@ -329,7 +329,10 @@ def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | 
                 array = array[:, :height] if translator.pairs == "AtoB" else array[:, height:]
             doubt = "a label map" if doubts and few_colours(array) else None
             return _Input(np.ascontiguousarray(array), None, doubt)
-        label = read_label(job.source, table or own, **limit)
+        try:
+            label = read_label(job.source, table or own, **limit)
+        except DataError as problem:
+            raise _as_it_is_here(problem, job.source, table or own, own, limit) from problem
         instance = None
         if convert is not None:
             label = convert[label]
@@ -345,6 +348,26 @@ def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | 
         return _Input(label, instance)
 
     return read
+
+
+def _as_it_is_here(
+    problem: DataError, file: Path, read_by: ClassTable, own: ClassTable, limit: dict[str, Any]
+) -> DataError:
+    """The fault of a label map, its hint naming only tables that the translator's classes can be carried over from."""
+    hint = problem.hint or ""
+    if "--classes" not in hint:
+        return problem
+    for table in (own, *TABLES.values()):
+        if table == read_by:
+            continue
+        with contextlib.suppress(CityganError):
+            _conversion(table, own)
+            read_label(file, table, **limit)
+            way = "leave --classes out" if table == own else f"try --classes {table.name}"
+            return DataError(problem.what, where=problem.where, hint=f"They fit {table.name}: {way}")
+    fit, found, _ = hint.partition(": try --classes")
+    other = f"the run was trained on other classes ({own.name}): another run, or label maps by its table"
+    return DataError(problem.what, where=problem.where, hint=f"{fit}, but {other}" if found else other.capitalize())
 
 
 def _learnt_from_few_colours(translator: Translator) -> bool:

@@ -18,7 +18,7 @@ from citygan.metrics.metric import Need
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.scoring import Job, Trio
 from citygan.pictures import decode, label_of, read_bytes, read_label, read_photo
-from citygan.sheets import label_colours
+from citygan.sheets import few_colours, label_colours
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
@@ -142,10 +142,12 @@ class FolderTrios:
 
     Attributes:
         lacking: What metrics may need and there is not, with the reason.
+        doubted: By side, `fake` or `real`, a picture that looks like a label map where photos are scored.
     """
 
     def __init__(self, rows: Sequence[Row], painter: Painter, *, table: ClassTable | None, show: bool = False) -> None:
         self._rows, self._painter, self._table, self._show = rows, painter, table, show
+        self.doubted: dict[str, Path] = {}
         self.lacking: dict[Need, CityganError] = {
             "samples": DataError(
                 "two folders hold one version of each picture", hint="Diversity is measured of a run: --run"
@@ -164,6 +166,10 @@ class FolderTrios:
 
     def _trio(self, stem: str, fake: Path, real: Path, label: Path | None, needs: Collection[Need]) -> Trio:
         x, y = read_photo(fake), read_photo(real)
+        if "ids" not in needs:
+            for side, file, picture in (("fake", fake, x), ("real", real, y)):
+                if side not in self.doubted and few_colours(picture):
+                    self.doubted[side] = file
         if x.shape != y.shape:
             raise DataError(f"{fake} is {_size(x)}, {real} is {_size(y)}: nothing is resized to be scored")
         truth, table = None, self._table

@@ -72,6 +72,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # without click's own handling of errors the return value is the code that a command left with
         left = app(args=given, prog_name="citygan", standalone_mode=False)
         sys.stdout.flush()
+        if left == 130:  # Typer has taken a KeyboardInterrupt for itself
+            return _tell(KeyboardInterrupt("interrupted"), 130, debug)
         return left if isinstance(left, int) else 0
     except (BrokenPipeError, SystemExit) as problem:
         # whoever read our output has enough of it: leave quietly, as tools in a pipeline do (click turns that into 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +29,7 @@ def evaluate(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  (default: last)")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split to score.  (default: val)")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to score.  (default: val, else test or train)")] = None,
     data: Annotated[
         str | None, typer.Option(help="Prepared set, by name or path.  (default: the one the run was trained on)")
     ] = None,
@@ -73,6 +72,7 @@ def evaluate(
     from citygan.errors import UsageError
     from citygan.metrics import lookup
     from citygan.progress import say
+    from citygan.runnames import check_run
 
     rows = lookup(metric or None)  # an unknown name stops the command before the work
     names = [row.name for row in rows]
@@ -110,8 +110,9 @@ def evaluate(
                 raise UsageError("--labels belongs to --fake and --real", hint="The set of a run has its labels")
             if checkpoint is not None:
                 _check_choice(run)
+            check_run(run)
             translator = (run, checkpoint or "last", mode, seed, device)
-            result, to_translate = _run(translator, split or "val", data, names, batch, samples, options)
+            result, to_translate = _run(translator, split, data, names, batch, samples, options)
     finally:
         counter.close()
     if as_json:
@@ -142,7 +143,7 @@ def _report(result: dict[str, Any]) -> None:
     from citygan.figurefile import keep_figures
     from citygan.progress import say
     from citygan.report import write_report
-    from citygan.runs import is_run
+    from citygan.runnames import is_run
 
     run = Path(result["run"])
     if not is_run(run):
@@ -156,7 +157,7 @@ def _report(result: dict[str, Any]) -> None:
 
 def _check_choice(run: str | None) -> None:
     """A checkpoint folder is one already."""
-    from citygan.runs import is_checkpoint, no_choice
+    from citygan.runnames import is_checkpoint, no_choice
 
     if is_checkpoint(run):
         raise no_choice(str(run))
@@ -214,7 +215,7 @@ def _folders(
 
 def _run(
     load_by: tuple[str | None, str, Any, int | None, str],
-    split: str,
+    split: str | None,
     data: str | None,
     names: list[str],
     batch: int | None,
@@ -229,24 +230,27 @@ def _run(
     """
     import shlex
 
+    from citygan.cli.proposals import free_output, labels_fit, usual_split
     from citygan.evaluation import evaluate_run, set_of_run
     from citygan.infer import load
     from citygan.progress import say
-    from citygan.runs import describe
+    from citygan.runs import describe, run_of
 
     run, checkpoint, mode, seed, device = load_by
     translator = load(run, checkpoint=checkpoint, device=device, mode=mode, seed=seed)
     assert translator.path is not None
     prepared = set_of_run(translator, data)
+    split = split or usual_split(translator, prepared, scored=True)
     say(f"using {describe(translator.path)}, on {prepared.path}, split {split}")
     if samples is not None:
         options = {**options, "samples": samples}
     result = evaluate_run(translator, split, names, checkpoint, data=prepared, batch=batch, **options)
     if data is None and result["protocol"]["data"]["trained_on"] is False:
         say(f"warning: {prepared.path} was prepared anew since the run was trained on it")
-    if translator.classes is not None and os.path.isdir("labels"):
-        return result, "labels/ out/"
-    return result, f"{shlex.quote(str(prepared.path))} out/" + ("" if split == "val" else f" --split {split}")
+    out = shlex.quote(free_output(run_of(translator.path) or translator.path))
+    if labels_fit(translator.classes, instances=translator.needs_instances):
+        return result, f"labels/ {out}"
+    return result, f"{shlex.quote(str(prepared.path))} {out}" + ("" if split == "val" else f" --split {split}")
 
 
 def print_table(result: dict[str, Any]) -> None:

@@ -148,16 +148,18 @@ def _train(
 def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_run: bool, as_json: bool) -> None:
     from contextlib import nullcontext
 
+    from citygan.runnames import resolve_run
+
+    path = resolve_run(resume)
+
     from citygan.building import check_device
     from citygan.config import Layer, resolve
     from citygan.data.store import resolve_set
     from citygan.devices import pick_device
     from citygan.files import lock
-    from citygan.runs import resolve_run
     from citygan.train.distributed import join, leave
     from citygan.yamlfile import read_yaml
 
-    path = resolve_run(resume)
     file = path / "config.yaml"
     settings, origins = resolve([Layer(str(file), *read_yaml(file)), *flags])
     if dry_run:
@@ -209,11 +211,19 @@ def _run_name(path: Path) -> str:
 
 
 def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
+    import shlex
+
+    from citygan.cli.proposals import free_output, labels_fit
+    from citygan.files import read_last, runs_home
     from citygan.runs import summary
 
-    of_labels = settings.input.array != "source"
-    if prepared.manifest.get("source") == "demo" and of_labels and os.path.isdir("labels"):
-        return "citygan translate labels/ out/"
+    classes = prepared.classes if settings.input.array != "source" else None
+    of_demo = prepared.manifest.get("source") == "demo"
+    if of_demo and labels_fit(classes, instances=settings.input.instance_edges):
+        is_last = path.absolute() == (runs_home() / (read_last(runs_home()) or "")).absolute()
+        return f"citygan translate labels/ {shlex.quote(free_output(path))}" + (
+            "" if is_last else f" --run {_run_name(path)}"
+        )
     split = summary(path)["validation"]["split"]
     return f"citygan evaluate --run {_run_name(path)}" + ("" if split == "val" else f" --split {split}")
 

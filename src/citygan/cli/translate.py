@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,11 @@ import typer
 
 if TYPE_CHECKING:
     from citygan.data.store import PreparedSet
+    from citygan.errors import Interrupted
     from citygan.infer import Translator
     from citygan.translation import Problems
+
+KEPT = "existing files are left as they are, whichever run made them"
 
 
 def translate(
@@ -29,7 +33,9 @@ def translate(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  (default: last)")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of a prepared set.  (default: val)")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of a prepared set.  (default: val, else test or train)")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Versions of each picture: STEM-1 to STEM-K.")] = 1,
     tile: Annotated[
         str | None, typer.Option(metavar="WxH", help="Work in tiles to save memory; changes the picture.")
@@ -68,14 +74,19 @@ def translate(
         raise UsageError("the output must be a folder, and this looks like a file", where=out, hint="Name a folder")
     size = _tile(tile)
 
-    from citygan.data.labels import table_named
-    from citygan.infer import load
-    from citygan.progress import say
-    from citygan.runs import describe, is_checkpoint, no_choice
-    from citygan.translation import Problems
+    from citygan.runnames import check_run, is_checkpoint, no_choice
 
     if checkpoint is not None and is_checkpoint(run):
         raise no_choice(str(run))
+    check_run(run)
+
+    from citygan.cli.proposals import usual_split
+    from citygan.data.labels import table_named
+    from citygan.infer import load
+    from citygan.progress import say
+    from citygan.runs import describe
+    from citygan.translation import Problems
+
     chosen: Any = mode
     translator = load(
         run, checkpoint=checkpoint or "last", device=device, mode=chosen, seed=seed, bf16=precision == "bf16"
@@ -91,8 +102,9 @@ def translate(
     if prepared is not None:
         if table is not None:
             raise UsageError("--classes is not for a prepared set, which knows its classes", hint="Leave it out")
-        say(f"translating {prepared.path}, split {split or 'val'}")
-        done = _prepared(translator, prepared, split or "val", Path(out), force, missing, as_json, options)
+        split = split or usual_split(translator, prepared, scored=False)
+        say(f"translating {prepared.path}, split {split}")
+        done = _prepared(translator, prepared, split, Path(out), force, missing, as_json, options)
     else:
         if split is not None:
             raise UsageError("only a prepared set has splits", where="--split", hint="citygan translate demo out/")
@@ -142,9 +154,10 @@ def _files(
         clean_temporaries(folder)
     done: list[Path] = []
     doubted = False
+    results = translate_files(translator, left, out, **options)
     progress = Progress("translating", len(left), unit="picture")
     try:
-        for number, outcome in enumerate(translate_files(translator, left, out, **options), 1):
+        for number, outcome in enumerate(results, 1):
             if outcome.problem is not None and (line := failed.add(outcome.problem)):
                 say(f"error: {line}")
             if outcome.doubt is not None and not doubted:
@@ -153,6 +166,9 @@ def _files(
             _print(outcome.written, as_json)
             done += outcome.written
             progress.update(number)
+    except KeyboardInterrupt:
+        results.close()  # what is being written is finished
+        raise _interrupted(done, force) from None
     finally:
         progress.close()
     for line in failed.rest():
@@ -165,9 +181,9 @@ def _say_left(left: int, count: int) -> None:
     from citygan.progress import say
 
     if not left:
-        say(f"all there already ({counted(count, 'picture')}): nothing to do")
+        say(f"all there already ({counted(count, 'picture')}): nothing to do; {KEPT}")
     elif left < count:
-        say(f"{count - left} of {count} are there already")
+        say(f"{count - left} of {count} are there already; {KEPT}")
 
 
 def _check_outside(given: str, out: Path) -> None:
@@ -212,9 +228,19 @@ def _prepared(
                 _print([file], as_json)
                 done.append(file)
                 progress.update(k * len(left) + number)
+    except KeyboardInterrupt:
+        raise _interrupted(done, force) from None
     finally:
         progress.close()
     return done
+
+
+def _interrupted(done: list[Path], force: bool) -> Interrupted:
+    """What is said after Ctrl-C: the pictures told on stdout are whole."""
+    from citygan.errors import Interrupted, counted
+
+    hint = None if force else "The same with --missing goes on"  # which would keep what was to be overwritten
+    return Interrupted(f"interrupted, {counted(len(done), 'picture')} written", signal_number=signal.SIGINT, hint=hint)
 
 
 def _print(files: list[Path], as_json: bool) -> None:

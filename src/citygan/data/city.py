@@ -20,7 +20,7 @@ from citygan.data.demo import Frame, render
 from citygan.data.labels import CITYSCAPES
 from citygan.data.store import Array, Item, PreparedSet, partial_folder
 from citygan.data.workers import default_workers, in_order, opencv_in_one_thread
-from citygan.data.writer import SetWriter, clean
+from citygan.data.writer import SetWriter, check_free, clean
 from citygan.errors import DamagedError, UsageError, counted
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
@@ -175,7 +175,7 @@ def prepare_demo(
     plan = plan_demo(out=out, size=size, limit=limit, seed=seed, labels=labels, workers=workers)
     with files.lock(plan.out), opencv_in_one_thread():
         files.clean_temporaries(plan.out.parent)
-        left = [path for path in (plan.graphics, plan.out) if force or not _is_there(path, plan)]
+        left = [path for path in (plan.graphics, plan.out) if not _is_there(path, plan, force)]
         if not left:
             raise UsageError("exists already", where=plan.out, hint="--force replaces it")
         for line in plan.lines():
@@ -186,21 +186,22 @@ def prepare_demo(
     return [plan.out, plan.graphics]
 
 
-def _is_there(path: Path, plan: DemoPlan) -> bool:
-    """Whether a set is there that this very plan made: then only the other one is left to do.
+def _is_there(path: Path, plan: DemoPlan, force: bool) -> bool:
+    """Whether a set is there that this very plan made and that stays: then only the other one is left to do.
 
     Raises:
         UsageError: Something else is there.
     """
-    clean(path)
-    if not path.exists():
+    if force or not path.exists():
+        check_free(path, force)
         return False
     try:
         made_by = PreparedSet.open(path).manifest.get("options")
     except (DamagedError, UsageError):
         made_by = None
     if made_by != plan.options:
-        raise UsageError("exists already", where=path, hint="--force replaces it, --out takes another name")
+        check_free(path, force)
+    clean(path)
     return True
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from citygan.data import prospects
 from citygan.data.labels import ClassTable, table_named
-from citygan.data.layouts import Entry, Fault, Found, read_layout
+from citygan.data.layouts import Entry, Fault, Found, check_layout, read_layout
 from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, parse_splits
 from citygan.data.options import Options
 from citygan.data.workers import default_workers, in_order
@@ -207,6 +207,18 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
+def check_names(options: Options) -> None:
+    """Finds words spelt wrongly before anything is looked at.
+
+    Raises:
+        UsageError: No such layout, no such class table.
+    """
+    if options.layout is not None:
+        check_layout(options.layout)
+    if options.classes is not None:
+        table_named(options.classes)
+
+
 def make_plan(source: str, options: Options, out: Path) -> Plan:
     """Looks through a source: recognises its layout, divides it, reads all headers.
 
@@ -218,12 +230,24 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
     given = None if options.classes is None else table_named(options.classes)
     found = read_layout(root, options.layout, needs_table=given is None)
     table = given or found.table
+    if given is not None and given.built_in and found.ids_by not in (None, given):
+        raise UsageError(
+            f"the ids of {found.layout} are those of {found.ids_by.name}, which {given.name} reads as other classes",
+            where="--classes",
+            hint="Leave it out",
+        )
     painted = _apply_direction(found, options, table)
     divided = _divided(found, options)
     jobs, faults = _probe(root, divided, options)
     kinds = {kind for job in jobs for kind in job.entry.files}
     if options.classes is not None and not kinds & {"label", "pair"}:
         raise UsageError("there are no label maps to read by a class table", where="--classes", hint="Leave it out")
+    if table is None and "label" in kinds:
+        raise DataError(
+            f"its label maps have no class table: it does not look like {found.layout}",
+            where=root,
+            hint="Leave --format out, or name the table with --classes",
+        )
     plan = Plan(source, root, out, options, found.layout, table, jobs, found.faults + faults, found.notes, painted)
     if "instance" in kinds and "label" not in kinds:
         plan.notes.append("instance maps without label maps")
@@ -239,7 +263,10 @@ def _apply_direction(found: Found, options: Options, table: ClassTable | None) -
         return table is not None
     if "source" not in found.kinds or "label" in found.kinds:
         if options.direction != "AtoB":
-            raise UsageError("only pairs of pictures have a direction", where="--direction", hint="Leave it out")
+            pairs = (
+                "If each picture is two side by side: --format pairs" if found.kinds == {"photo"} else "Leave it out"
+            )
+            raise UsageError("only pairs of pictures have a direction", where="--direction", hint=pairs)
         return False
     for split, entries in found.splits.items():
         for place, entry in enumerate(entries):

@@ -16,11 +16,11 @@ from citygan.data.city import plan_demo, prepare_demo
 from citygan.data.labels import VOID
 from citygan.data.layouts import Fault, scan
 from citygan.data.options import Options, parse_size
-from citygan.data.plan import Plan, make_plan
+from citygan.data.plan import Plan, check_names, make_plan
 from citygan.data.reading import read_job
 from citygan.data.store import MANIFEST, Item, PreparedSet
 from citygan.data.workers import default_workers, in_order, opencv_in_one_thread
-from citygan.data.writer import SetWriter, SplitWriter, clean, discard_partial
+from citygan.data.writer import SetWriter, SplitWriter, check_free, discard_partial
 from citygan.errors import CityganError, DataError, Interrupted, UsageError, counted, printable
 from citygan.progress import Progress, say
 
@@ -144,12 +144,14 @@ def prepare(
         raise UsageError("is a prepared set already", where=source, hint=f"citygan train --data {shlex.quote(source)}")
     out = options.out or files.data_home() / (Path(source).absolute().resolve().name or "root")
     _check_places(Path(source), out)
-    _check_free(out, options)
+    check_names(options)
     if dry_run:
         plan = make_plan(source, options, out)
-        return Report([out], plan.to_json() | {"faults": _listed(plan.faults)}, plan.lines())
+        taken = [f"  {out} exists already: --force replaces it"] if out.exists() else []
+        return Report([out], plan.to_json() | {"faults": _listed(plan.faults)}, plan.lines() + taken)
+    check_free(out, options.force)
     with files.lock(out), opencv_in_one_thread(), resumable():
-        _check_free(out, options)
+        check_free(out, options.force)
         files.clean_temporaries(out.parent)
         plan = make_plan(source, options, out)
         for line in plan.lines():
@@ -166,12 +168,6 @@ def _check_places(source: Path, out: Path) -> None:
         raise UsageError("the output lies within the source", where=out, hint="--out takes another place")
     if outer.is_relative_to(inner):
         raise UsageError("the source lies within the output", where=out, hint="--out takes another place")
-
-
-def _check_free(out: Path, options: Options) -> None:
-    clean(out)
-    if out.exists() and not options.force:
-        raise UsageError("exists already", where=out, hint="--force replaces it, --out takes another name")
 
 
 def _run(plan: Plan, tell_faults: Callable[[str], None]) -> Report:

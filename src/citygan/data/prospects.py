@@ -26,6 +26,7 @@ def notes(arrays: Arrays, size: tuple[int, int]) -> list[str]:
     if not paired:
         photos_alone = any("photo" in kinds for kinds in arrays.values()) and not _inputs(arrays)
         what = "photos alone: models learn from photos with label maps or source pictures of the same names"
+        what += ", or from pairs side by side (--format pairs)"
         return [what] if photos_alone else []
     if "train" not in paired:
         return ["no split train with photos: nothing to train on"]

@@ -33,6 +33,7 @@ from citygan.data.store import (
     partial_folder,
     set_checksum,
 )
+from citygan.errors import UsageError
 from citygan.yamlfile import to_yaml
 
 
@@ -52,6 +53,24 @@ def clean(path: Path) -> None:
     with contextlib.suppress(OSError):
         if path.exists() and not partial_folder(path).exists():
             _plan_file(path).unlink(missing_ok=True)
+
+
+def check_free(path: Path, force: bool) -> None:
+    """Whether a set can be put there.
+
+    Args:
+        force: A prepared set that is there may be replaced; nothing else ever.
+
+    Raises:
+        UsageError: Something is there.
+    """
+    clean(path)
+    if not path.exists():
+        return
+    if not (path / MANIFEST).exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise UsageError("something else than a prepared set is there", where=path, hint="--out takes another name")
+    if not force:
+        raise UsageError("exists already", where=path, hint="--force replaces it, --out takes another name")
 
 
 class SetWriter:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from citygan.errors import UsageError
+from citygan.errors import UsageError, did_you_mean
 from citygan.metrics import labelled, perceptual, structural
 from citygan.metrics.figures import STD, Figure, FiniteMean, Gathered, Mean, TwoHistograms, absent
 from citygan.metrics.histograms import (
@@ -221,14 +220,13 @@ def lookup(names: Iterable[str] | None) -> list[Metric]:
     """The metrics of these names, each once, in their order; None: the default ones.
 
     Raises:
-        UsageError: An unknown name; all are listed, the nearest first.
+        UsageError: An unknown name; the nearest is proposed, all are listed.
     """
     found: dict[str, Metric] = {}
     for name in DEFAULT if names is None else names:
         if name not in METRICS:
-            near = difflib.get_close_matches(name.lower(), METRICS, len(METRICS), 0.0)
-            near += [other for other in METRICS if other not in near]
-            raise UsageError(f"no metric named '{name}'", where="--metric", hint=f"There are: {', '.join(near)}")
+            hint = f"{did_you_mean(name, METRICS)}There are: {', '.join(METRICS)}"
+            raise UsageError(f"no metric named '{name}'", where="--metric", hint=hint)
         found[name] = METRICS[name]
     if not found:
         raise UsageError("no metric asked for", where="--metric", hint=f"There are: {', '.join(METRICS)}")

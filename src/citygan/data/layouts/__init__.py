@@ -34,6 +34,17 @@ __all__ = [
 ]
 
 
+def check_layout(name: str) -> None:
+    """Whether there is a layout of that name.
+
+    Raises:
+        UsageError: There is none; the nearest is named.
+    """
+    if name not in LAYOUTS:
+        hint = f"{did_you_mean(name, LAYOUTS)}There are {', '.join(LAYOUTS)}"
+        raise UsageError(f"no layout '{name}'", where="--format", hint=hint)
+
+
 def read_layout(root: Path, name: str | None = None, *, needs_table: bool = True) -> Found:
     """Reads the layout of a folder.
 
@@ -47,9 +58,8 @@ def read_layout(root: Path, name: str | None = None, *, needs_table: bool = True
         UsageError: No layout of that name.
         DataError: No such folder, nothing recognised, half of a set alone, or labels that fit no table or several.
     """
-    if name is not None and name not in LAYOUTS:
-        hint = f"{did_you_mean(name, LAYOUTS)}There are {', '.join(LAYOUTS)}"
-        raise UsageError(f"no layout '{name}'", where="--format", hint=hint)
+    if name is not None:
+        check_layout(name)
     tree = scan(root)
     files = [sort_file(file) for file in tree.pictures]
     if not files:

@@ -229,14 +229,16 @@ def read_photos(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
 def _table_of(tree: Tree, found: Found, needed: bool, expected: ClassTable | None) -> ClassTable | None:
     """The expected table where it fits a few label maps (or none can be read), else the only one that fits."""
     labels = [entry.files["label"] for entries in found.splits.values() for entry in entries if "label" in entry.files]
-    if not labels or not needed:
+    if not labels or not (needed or expected):
         return None
     seen = look_at(tree, labels)
     if expected is not None:
+        if seen is not None and not seen.painted and expected.fits(seen.ids):
+            found.ids_by = expected
         fits = seen is None or (seen.colours <= expected.colour_ids.keys() if seen.painted else expected.fits(seen.ids))
         if fits:
             return expected
-    return resolve_table(seen, tree.root)
+    return resolve_table(seen, tree.root) if needed else None
 
 
 def _plain_as_photos(files: list[Sorted]) -> list[Sorted]:

@@ -43,6 +43,7 @@ class Found:
         layout: The layout's name.
         splits: The pictures by split; under '' where the source has no splits of its own.
         table: The class table of its labels, where the layout tells it.
+        ids_by: The class table of the ids in its label maps, where the layout and a look at some agree.
         faults: What does not belong together: photos without labels, names that stand twice.
         notes: What should be said.
     """
@@ -50,6 +51,7 @@ class Found:
     layout: str
     splits: dict[str, list[Entry]]
     table: ClassTable | None = None
+    ids_by: ClassTable | None = None
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

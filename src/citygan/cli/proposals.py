@@ -1,0 +1,79 @@
+"""Commands to type next that work as they stand."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from citygan.data.labels import ClassTable
+    from citygan.data.store import PreparedSet
+    from citygan.infer import Translator
+
+LABELS = "labels"  # where `prepare demo` puts label maps to play with
+LOOKED_AT = 16  # label maps
+
+
+def free_output(run: Path) -> str:
+    """A folder that translations of a run can go to: `out/`, or where that is taken one called after the run."""
+    names = ("out" if n == 0 else f"out-{run.name}" if n == 1 else f"out-{run.name}-{n}" for n in count())
+    return next(name for name in names if not os.path.lexists(name)) + "/"
+
+
+def labels_fit(table: ClassTable | None, *, instances: bool = False) -> bool:
+    """Whether the label maps in `labels/` of the current folder are by this table, as far as can be seen.
+
+    A palette must show the table's colours: ids alone may fit several tables.
+
+    Args:
+        table: Of a run; None where it takes pictures.
+        instances: Whether the run needs instance maps too, which lie in no plain folder of label maps.
+    """
+    if table is None or instances or not os.path.isdir(LABELS):
+        return False
+    from citygan.data.layouts import scan
+    from citygan.errors import CityganError
+    from citygan.pictures import decode, label_of, read_bytes
+
+    try:
+        tree = scan(Path(LABELS))
+        for path in map(tree.path, tree.pictures[:LOOKED_AT]):
+            picture = decode(read_bytes(path), path)
+            ids, _ = label_of(picture, path, table)
+            if picture.palette is not None and (picture.palette[picture.samples] != table.palette[ids]).any():
+                return False
+    except CityganError:
+        return False
+    return bool(tree.pictures)
+
+
+def usual_split(translator: Translator, data: PreparedSet, *, scored: bool) -> str:
+    """The split that is meant where none is named: val, or else test, or else train, as a training validates.
+
+    Another than val is said on stderr.
+
+    Args:
+        scored: It must have photos, to compare with.
+
+    Raises:
+        UsageError, DataError: None of them will do.
+    """
+    from citygan.errors import CityganError
+    from citygan.progress import say
+    from citygan.translation import split_for
+
+    reason: CityganError | None = None
+    for name in ("val", "test", "train"):
+        try:
+            split_for(translator, data, name, scored=scored)
+        except CityganError as problem:
+            reason = reason or problem
+            continue
+        if reason is not None:
+            what = "the training pictures themselves" if name == "train" else f"the split {name}"
+            say(f"warning: {data.path}: {reason.what}: {'scoring' if scored else 'translating'} {what}")
+        return name
+    assert reason is not None
+    raise reason
