@@ -3,7 +3,8 @@
     python examples/own_generator.py train --steps 200 --name flat
     python examples/own_generator.py translate labels/ out/ --run flat
 
-In the package itself the row would stand in `citygan/models/__init__.py`; here it is added from outside.
+In the package itself the row would stand in `citygan/models/__init__.py`; here it is added from outside, so a run with
+it is translated, evaluated and resumed by way of this script too: `citygan` alone does not know the generator.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["train"]:
         arguments += ["--set", "generator.name=flat"]
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if code == 0 and arguments[:1] == ["train"] and "--json" not in arguments:
+        print(f"use the run through this script: python {sys.argv[0]} translate labels/ out/")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

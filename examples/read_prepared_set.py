@@ -15,9 +15,16 @@ import numpy as np
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", type=Path, help="the folder of a prepared set")
-    parser.add_argument("--split", default="train")
+    parser.add_argument("--split", help="by default train, or else whichever there is")
     arguments = parser.parse_args()
-    folder = arguments.set / arguments.split
+    splits = sorted(file.parent.name for file in arguments.set.glob("*/items.jsonl"))
+    if not splits:
+        raise SystemExit(f"no prepared set: {arguments.set}")
+    split = arguments.split or ("train" if "train" in splits else splits[0])
+    if split not in splits:
+        raise SystemExit(f"no split {split}; there are: {', '.join(splits)}")
+    folder = arguments.set / split
+    print(f"split {split} of {', '.join(splits)}")
 
     # each array is mapped, not read: only what is looked at comes into memory
     arrays = {file.stem: np.load(file, mmap_mode="r") for file in sorted(folder.glob("*.npy"))}

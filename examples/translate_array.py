@@ -2,7 +2,7 @@
 
     python examples/translate_array.py --run pix2pix-1 --out street.png
 
-The run must have been trained on Cityscapes' raw ids, as runs on the demo city are.
+The ids are those of the run's own classes, whichever they are, found by name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from pathlib import Path
 import numpy as np
 
 import citygan
+from citygan.data.labels import ClassTable
 from citygan.pictures import encode_png
+
+NAMES = {"sky": "sky", "building": "building", "road": "road", "sidewalk": "pavement", "car": "vehicle"}
+
+
+def find_ids(table: ClassTable) -> dict[str, int]:
+    """An id of the table for each class that is drawn: by its name, or another, or else some class that is trained."""
+    by_name = {item.name.lower(): item.id for item in table.classes}
+    trained = [item.id for item in table.classes if item.train_id != 255] or list(table.ids)
+    return {
+        name: by_name.get(name, by_name.get(other, trained[place % len(trained)]))
+        for place, (name, other) in enumerate(NAMES.items())
+    }
 
 
 def draw_street(height: int, width: int, ids: dict[str, int]) -> np.ndarray:
@@ -40,8 +53,7 @@ def main() -> None:
     city = citygan.load(arguments.run)
     if city.classes is None:
         raise SystemExit("this run takes pictures, not label maps")
-    ids = {item.name: item.id for item in city.classes.classes}
-    photo = city.translate(draw_street(256, 384, ids))  # any size; here [256, 384] -> [256, 384, 3]
+    photo = city.translate(draw_street(256, 384, find_ids(city.classes)))  # any size; here [256, 384] -> [256, 384, 3]
     arguments.out.write_bytes(encode_png(photo))
     print(arguments.out)
 

@@ -21,7 +21,10 @@ import typer
 from citygan import __version__
 from citygan.cli import app, run
 from citygan.config import Layer, Settings, from_flag, resolve
-from citygan.data.labels import ClassTable
+from citygan.data.labels import TABLES, ClassTable
+from citygan.data.store import Item
+from citygan.data.writer import SetWriter
+from citygan.pictures import read_photo
 from citygan.presets import PRESETS
 from citygan.yamlfile import parse_yaml
 
@@ -289,6 +292,7 @@ def test_every_example_runs(
         run_example(name, ARGUMENTS[name], monkeypatch)
         printed = capsys.readouterr().out
         if name == "own_generator":
+            assert "use the run through this script: python " in printed and "translate labels/ out/" in printed
             run_example(name, ["translate", "labels/", "flat/", "--run", "flat"], monkeypatch)
             assert len(list((folder / "flat").glob("*.png"))) == len(list((folder / "labels").glob("*.png")))
         if name == "warp_with_flow":
@@ -301,6 +305,27 @@ def test_every_example_runs(
         for table, old in zip((GENERATORS, METRICS), before, strict=True):
             table.clear()  # type: ignore[attr-defined]
             table.update(old)  # type: ignore[attr-defined]
+
+
+def test_examples_run_on_other_sets_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = TABLES["camvid11"]
+    writer = SetWriter(tmp_path / "data" / "cam", size=(32, 32), plan={})
+    label = np.full((32, 32), 3, np.uint8)
+    writer.split("train").append(Item("x", {}, (32, 32)), photo=table.palette[label], label=label)
+    writer.finish({"photo_channels": 3, "classes": table.to_dict()})
+    width = ["--set", "generator.width=4", "--set", "discriminator.width=4"]
+    assert run(["train", "--data", "cam", "--steps", "1", "--name", "cam", *width]) == 0
+    run_example("translate_array", ["--run", "cam"], monkeypatch)
+    assert read_photo(tmp_path / "street.png").shape == (256, 384, 3)
+    writer = SetWriter(tmp_path / "data" / "labs", size=(32, 32), plan={})
+    writer.split("test").append(Item("x", {}, (32, 32)), label=label)
+    writer.finish({"photo_channels": 3, "classes": table.to_dict()})
+    capsys.readouterr()
+    run_example("read_prepared_set", ["data/labs"], monkeypatch)
+    assert "split test of test" in capsys.readouterr().out
 
 
 def test_the_python_of_the_readme_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -263,10 +263,8 @@ def _apply_direction(found: Found, options: Options, table: ClassTable | None) -
         return table is not None
     if "source" not in found.kinds or "label" in found.kinds:
         if options.direction != "AtoB":
-            pairs = (
-                "If each picture is two side by side: --format pairs" if found.kinds == {"photo"} else "Leave it out"
-            )
-            raise UsageError("only pairs of pictures have a direction", where="--direction", hint=pairs)
+            hint = "If each picture is two side by side: --format pairs" if found.kinds == {"photo"} else "Leave it out"
+            raise UsageError("only pairs of pictures have a direction", where="--direction", hint=hint)
         return False
     for split, entries in found.splits.items():
         for place, entry in enumerate(entries):
