@@ -226,12 +226,17 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
         UsageError: It is not there.
         DamagedError: It is not whole.
     """
+    return set_of_settings(translator.settings, data)
+
+
+def set_of_settings(settings: Mapping[str, Any], data: str | Path | PreparedSet | None = None) -> PreparedSet:
+    """As `set_of_run`, by a run's settings."""
     if isinstance(data, PreparedSet):
         return data
     if data is not None:
         return resolve_set(data)
     try:
-        return resolve_set(translator.settings.get("data"))
+        return resolve_set(settings.get("data"))
     except UsageError as problem:
         hint = f"{problem.hint}; --data names the set to use" if problem.hint else "--data names the set to use"
         raise UsageError(problem.what, where=problem.where, hint=hint) from problem

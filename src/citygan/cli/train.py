@@ -211,6 +211,10 @@ def _run_name(path: Path) -> str:
 def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
     from citygan.runs import summary
 
+    if settings.recipe == "segmenter":
+        split = summary(path)["validation"]["split"]
+        more = "" if split == "val" else f" --split {split}"
+        return f"citygan evaluate --run {_run_name(path)} --metric miou{more}"
     of_labels = settings.input.array != "source"
     if prepared.manifest.get("source") == "demo" and of_labels and os.path.isdir("labels"):
         return "citygan translate labels/ out/"
@@ -281,7 +285,7 @@ def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
     width, height = prepared.size
     count = counted(len(prepared.split("train")), "picture")
     say(f"training {settings.model} on {prepared.path} ({count} of {width}x{height}) on {place}{form}")
-    if settings.inference == "auto" and settings.inference_mode == "running":
+    if settings.recipe != "segmenter" and settings.inference == "auto" and settings.inference_mode == "running":
         say("batch above 1: translation will use running statistics (--set inference=paper for each picture's own)")
 
 

@@ -112,7 +112,9 @@ class Scaling:
             factor = float(np.exp(random.uniform(np.log(scales[0]), np.log(scales[1]))))
             scale.append(factor)
             for first, side, cut in zip((top, left), size, crop, strict=True):
-                first.append(float(random.uniform(0, 1) * (side * factor - cut)))  # one smaller than the crop lies in it
+                first.append(
+                    float(random.uniform(0, 1) * (side * factor - cut))
+                )  # one smaller than the crop lies in it
             mirrored.append(bool(random.integers(0, 2)) and mirror)
         return Scaling(size, crop, scale, top, left, mirrored)
 
