@@ -56,15 +56,16 @@ ROOMS: dict[str, str] = {
     "segmenting": "errors devices data data.labels models recipes train runs infer",
     "translation": "errors files pictures data data.labels train sheets infer segmenting",
     "trios": "errors pictures data metrics sheets baseline infer",
+    "segmented": "errors pictures data metrics runs segmenting",
     "evaluation": "errors pictures data metrics baseline figurefile featurefile plotfiles weightfiles trios pairing "
-    "train runs infer translation",
+    "train runs infer segmenting segmented translation",
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
     "building resuming report validating",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runs building infer segmenting translation evaluation report training",
+    "metrics figurefile runs building infer segmenting segmented translation evaluation report training",
     "__main__": "cli",
 }
 TORCH_FREE = ("errors", "files", "yamlfile", "progress", "settings", "config", "presets", "pictures", "data", "cli", "")

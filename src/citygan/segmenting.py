@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -66,6 +67,7 @@ class Segmenter:
         self.step = step
         self.settings = settings or {}
         self.multiple = int(getattr(network, "multiple", 1))
+        self._lock = threading.Lock()  # pictures are measured on threads, and the network is set up for each
         # void stays 255; of several classes with one train id the first is meant
         self._ids = np.full(256, VOID, np.uint8)
         for item in reversed(labels.classes):
@@ -84,6 +86,7 @@ class Segmenter:
         return {
             "network": self.name,
             "classes": self.labels.name,
+            "num_train": self.labels.num_train,
             "enlarged": None if self.enlarged is None else f"{self.enlarged[0]}x{self.enlarged[1]}",
             "logits": "resized bilinearly to the labels' size",
             "precision": "bf16" if self.bf16 else "float32",
@@ -134,7 +137,8 @@ class Segmenter:
 
     def _one(self, array: UInt8, size: tuple[int, int]) -> UInt8:
         try:
-            logits = self._logits(array)
+            with self._lock:
+                logits = self._logits(array)
             if logits.shape[-2:] != (size[1], size[0]):
                 logits = F.interpolate(logits, (size[1], size[0]), mode="bilinear", align_corners=False)
             return logits.argmax(1).to(torch.uint8).cpu().numpy()

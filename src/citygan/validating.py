@@ -32,7 +32,7 @@ class Trial(Protocol):
     """
 
     kind: str
-    titles: Sequence[str]
+    titles: tuple[str, ...]
     score: str
     beside: str | None
 
@@ -60,7 +60,7 @@ class GeneratorTrial:
     """A generator's pictures beside the real ones, and beside the painting in mean colours."""
 
     kind = GENERATOR
-    titles = ("input", "generated", "real")
+    titles: tuple[str, ...] = ("input", "generated", "real")
     score = "ssim"
 
     def __init__(self, settings: Settings, data: PreparedSet, built: Built, engine: Engine, split: Split) -> None:
@@ -139,7 +139,7 @@ class SegmenterTrial:
     """A segmenter's label maps against the true ones, at the prepared size."""
 
     kind = SEGMENTER
-    titles = ("photo", "predicted", "true")
+    titles: tuple[str, ...] = ("photo", "predicted", "true")
     score = "miou"
     beside: str | None = None
 

@@ -106,15 +106,17 @@ class Scaling:
         positions: list[int],
     ) -> Scaling:
         """Draws for pictures at `positions` in the whole training; scales are even in their logarithm."""
-        scale, top, left, mirrored = [], [], [], []
+        scale: list[float] = []
+        top: list[float] = []
+        left: list[float] = []
+        mirrored: list[bool] = []
         for position in positions:
             random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, 1, position))))
             factor = float(np.exp(random.uniform(np.log(scales[0]), np.log(scales[1]))))
             scale.append(factor)
             for first, side, cut in zip((top, left), size, crop, strict=True):
-                first.append(
-                    float(random.uniform(0, 1) * (side * factor - cut))
-                )  # one smaller than the crop lies in it
+                # a picture smaller than the crop lies within it
+                first.append(float(random.uniform(0, 1) * (side * factor - cut)))
             mirrored.append(bool(random.integers(0, 2)) and mirror)
         return Scaling(size, crop, scale, top, left, mirrored)
 
