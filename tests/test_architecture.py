@@ -26,7 +26,8 @@ ROOMS: dict[str, str] = {
     "progress": "errors",
     "devices": "errors",
     "memory": "errors devices",
-    "config": "errors yamlfile",
+    "settings": "",
+    "config": "errors yamlfile settings",
     "presets": "errors",
     "data.labels": "errors yamlfile",
     "pictures": "errors files data.labels",
@@ -53,19 +54,35 @@ ROOMS: dict[str, str] = {
     "building": "errors config devices data models recipes train runs pretrained",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
-    "translation": "errors files pictures data data.labels train sheets infer",
+    "segmenting": "errors devices data data.labels models recipes train runs infer",
+    "translation": "errors files pictures data data.labels train sheets infer segmenting",
     "trios": "errors pictures data metrics sheets baseline infer",
+    "segmented": "errors pictures data metrics runs segmenting",
     "evaluation": "errors progress pictures data metrics sheets baseline figurefile featurefile plotfiles weightfiles "
-    "trios pairing train runs infer translation",
+    "trios pairing train runs infer segmenting segmented translation",
     "report": "errors files yamlfile figurefile train runs",
-    "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets baseline runs "
-    "building resuming infer report",
+    "validating": "config data metrics sheets baseline train runs building infer segmenting",
+    "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
+    "building resuming report validating",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runnames runs building infer translation evaluation report training",
+    "metrics figurefile runnames runs building infer segmenting segmented translation evaluation report training",
     "__main__": "cli",
 }
-TORCH_FREE = ("errors", "files", "yamlfile", "progress", "config", "presets", "pictures", "data", "runnames", "cli", "")
+TORCH_FREE = (
+    "errors",
+    "files",
+    "yamlfile",
+    "progress",
+    "settings",
+    "config",
+    "presets",
+    "pictures",
+    "data",
+    "runnames",
+    "cli",
+    "",
+)
 WITH_TORCH = ("data.batches", "data.augment")  # what brings a prepared set to the device
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -18,14 +18,16 @@ from citygan.config import DiscriminatorSettings, GeneratorSettings, Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import check_bf16
 from citygan.errors import DataError, MachineError, UsageError
-from citygan.models import DISCRIMINATORS, GENERATORS, lookup
+from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS, lookup
 from citygan.models.pretrained import Pretrainable
 from citygan.models.unet import unet_depth
 from citygan.pretrained import RANDOM, fill_pretrained
 from citygan.recipes import RECIPES
 from citygan.recipes.base import Recipe
 from citygan.recipes.inputs import InputEncoder
-from citygan.runs import versions
+from citygan.recipes.pix2pix import Pix2Pix
+from citygan.recipes.segmenter import Segmentation
+from citygan.runs import SEGMENTER, check_kind, versions
 from citygan.train.checkpoint import load_network, read_part, read_state
 from citygan.train.distributed import Ranks
 
@@ -34,12 +36,20 @@ BOTH_SIDES = "Prepare a folder with both sides: photos, and label maps or source
 
 @dataclass(frozen=True)
 class Built:
-    """A recipe, and what a checkpoint must say so that its networks can be built again."""
+    """A recipe, and what a checkpoint must say so that its networks can be built again.
+
+    Attributes:
+        inputs: What the generator is shown; None of a segmenter, which is shown photos.
+        networks: Name and arguments of each network.
+        channels: C of the photos.
+        arrays: What it learns from, of the prepared set.
+    """
 
     recipe: Recipe
-    inputs: InputEncoder
+    inputs: InputEncoder | None
     networks: dict[str, dict[str, Any]]
     channels: int
+    arrays: tuple[str, ...]
 
 
 def build(settings: Settings, data: PreparedSet) -> Built:
@@ -47,10 +57,69 @@ def build(settings: Settings, data: PreparedSet) -> Built:
 
     Raises:
         DataError: The set lacks what it needs, or its size does not suit the network.
+        UsageError: No such recipe; a setting that its network does not have.
     """
+    lookup(RECIPES, settings.recipe, "recipe")
     if all(split.photo is None for split in data.splits.values()):
         hint = f"{BOTH_SIDES}; a trained run translates it: citygan translate {shlex.quote(str(data.path))} out/"
         raise DataError("the set has no photos to learn from", where=data.path, hint=hint)
+    return _build_segmenter(settings, data) if settings.recipe == SEGMENTER else _build_generator(settings, data)
+
+
+def _build_segmenter(settings: Settings, data: PreparedSet) -> Built:
+    train_split = data.split("train")
+    if train_split.photo is None:
+        raise DataError("the split train has no photos to learn from", where=data.path, hint=BOTH_SIDES)
+    if train_split.label is None or data.classes is None:
+        raise DataError("a segmenter learns from label maps, and the set has none", where=data.path)
+    if data.classes.num_train < 2:
+        raise DataError(
+            f"a segmenter tells classes apart, and {data.classes.name} has {data.classes.num_train}", where=data.path
+        )
+    chosen = settings.segmenter
+    network = lookup(SEGMENTERS, chosen.name, "segmenter")
+    parameters = inspect.signature(network).parameters
+    given = {key: getattr(chosen, key) for key in ("width", "depth", "backbone")}
+    given = {key: value for key, value in given.items() if value is not None}
+    lost = [key for key in given if key not in parameters]
+    if lost:
+        raise UsageError(
+            f"the segmenter {chosen.name} has no {' and no '.join(lost)}",
+            where=", ".join(f"segmenter.{key}" for key in lost),
+            hint=f"It has: {', '.join(key for key in parameters if key != 'classes')}",
+        )
+    arguments = {"classes": data.classes.num_train, **given}
+    torch.manual_seed(settings.seed)
+    try:
+        recipe = Segmentation(settings, data.classes, arguments)
+    except ValueError as problem:
+        raise UsageError(str(problem), where="segmenter") from problem
+    built = recipe.networks["segmenter"]
+    crop = settings.augment.crop
+    if chosen.enlarged is None:
+        if crop is not None:
+            _check_crop(built, crop)
+        else:
+            _check_size(built, data, "segmenter")
+    networks = {"segmenter": {"name": chosen.name, "arguments": arguments}}
+    return Built(recipe, None, networks, 3, ("photo", "label"))
+
+
+def _check_crop(segmenter: nn.Module, crop: int) -> None:
+    multiple = int(getattr(segmenter, "multiple", 1))
+    if crop % multiple:
+        raise UsageError(
+            f"expected a multiple of {multiple} with this segmenter, got {crop}",
+            where="augment.crop",
+            hint=f"Take {_nearest(crop, multiple)}",
+        )
+
+
+def _build_generator(settings: Settings, data: PreparedSet) -> Built:
+    if settings.augment.scales:
+        raise UsageError(
+            "scale_min, scale_max and crop are of segmenters", where="augment", hint="A generator has augment.jitter"
+        )
     train_split = data.split("train")
     if train_split.photo is None:
         raise DataError("the split train has no photos to learn from", where=data.path, hint=BOTH_SIDES)
@@ -72,14 +141,15 @@ def build(settings: Settings, data: PreparedSet) -> Built:
     if settings.losses.lambda_gan > 0:
         networks["discriminator"] = _discriminator(settings, inputs.channels, channels)
     torch.manual_seed(settings.seed)
-    recipe = lookup(RECIPES, settings.recipe, "recipe")(
+    recipe = Pix2Pix(
         settings,
         inputs,
         networks["generator"]["arguments"],
         networks["discriminator"]["arguments"] if "discriminator" in networks else None,
     )
-    _check_size(recipe.networks["generator"], data)
-    return Built(recipe, inputs, networks, channels)
+    _check_size(recipe.networks["generator"], data, "generator")
+    arrays = ("photo", "label" if inputs.is_label else "source", *(("instance",) if inputs.edges else ()))
+    return Built(recipe, inputs, networks, channels, arrays)
 
 
 def _generator(settings: Settings, data: PreparedSet, in_channels: int, channels: int) -> dict[str, Any]:
@@ -155,14 +225,14 @@ def _depth(settings: Settings, data: PreparedSet) -> int:
     return depth
 
 
-def _check_size(generator: nn.Module, data: PreparedSet) -> None:
-    """Refuses a set whose pictures the generator cannot take as they are."""
+def _check_size(generator: nn.Module, data: PreparedSet, what: str) -> None:
+    """Refuses a set whose pictures the network cannot take as they are."""
     multiple, smallest = int(getattr(generator, "multiple", 1)), int(getattr(generator, "smallest", 1))
     width, height = data.size
     if width % multiple or height % multiple or min(width, height) < smallest:
         fitting = [max(_nearest(side, multiple), -(-smallest // multiple) * multiple) for side in (width, height)]
         raise DataError(
-            f"pictures of {width}x{height}, and this generator takes sides that are multiples of {multiple}"
+            f"pictures of {width}x{height}, and this {what} takes sides that are multiples of {multiple}"
             + (f", at least {smallest}" if smallest > multiple else ""),
             where=data.path,
             hint=f"Prepare them with --size {fitting[0]}x{fitting[1]}",
@@ -199,19 +269,22 @@ def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Pat
 
 
 def start_from(networks: Mapping[str, nn.Module], folder: Path) -> set[str]:
-    """Fills networks from another run's checkpoint: its generator, and its discriminator where both have one.
+    """Fills networks from another run's checkpoint: its main network, and its discriminator where both have one.
 
     Returns:
         The names of those filled.
 
     Raises:
         DamagedError: It is not whole, or does not fit.
+        UsageError: It is a run of another kind.
     """
+    main = SEGMENTER if SEGMENTER in networks else "generator"
+    check_kind(folder, main, "--init")
     state = read_state(folder)
     filled = set()
     for name, network in networks.items():
-        part = str(state.get("use", name)) if name == "generator" else name
-        if name == "generator" or part in state["files"]:
+        part = str(state.get("use", name)) if name == main else name
+        if name == main or part in state["files"]:
             load_network(network, read_part(folder, state, part), folder / f"{part}.safetensors")
             filled.add(name)
     return filled

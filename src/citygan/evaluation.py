@@ -36,11 +36,13 @@ from citygan.metrics.scoring import Job, Scores, Trio, score
 from citygan.pairing import pair_folders, pictures_in
 from citygan.plotfiles import PlotFolder
 from citygan.progress import say
-from citygan.trios import SAMPLES, FolderTrios, SplitTrios
+from citygan.segmented import about, check_classes, check_metrics, check_split, protocol_on
+from citygan.trios import SAMPLES, FolderTrios, SegmentedTrios, SplitTrios
 from citygan.weightfiles import check_names
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
+    from citygan.segmenting import Segmenter
 
 Result = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -57,6 +59,7 @@ def evaluate_run(
     data: str | Path | PreparedSet | None = None,
     batch: int | None = None,
     samples: int = SAMPLES,
+    segmenter: str | Path | Segmenter | None = None,
     classes: ClassTable | None = None,
     weights: Mapping[str, str] | None = None,
     per_image: str | Path | None = None,
@@ -74,6 +77,7 @@ def evaluate_run(
         data: Another prepared set than the one the run was trained on.
         batch: Pictures to translate together.
         samples: Draws of each picture, for `diversity`.
+        segmenter: The run of a segmenter, for `fcn-score`.
         classes: By which painted label maps are read, for `miou`; None: the set's.
         weights: Of the networks that metrics look with, by name (`citygan.weightfiles.WEIGHTS`): a path, or `random`.
         per_image: A CSV file to write with the figures of each picture.
@@ -102,14 +106,25 @@ def evaluate_run(
             where="--classes",
             hint="Leave it out",
         )
+    looks = _looks(work.rows, segmenter, prepared, device)
     painter = fit_painter(prepared)
     table = classes or prepared.classes
-    trios = SplitTrios(translator, part, painter, table=table, samples=samples, batch=batch, show=plots is not None)
+    trios = SplitTrios(
+        translator,
+        part,
+        painter,
+        table=table,
+        samples=samples,
+        batch=batch,
+        show=plots is not None,
+        segmenter=looks,
+    )
     setup = Setup(
         device=str(translator.device),
         weights=work.weights,
         classes=table,
         draws=trios.draws,
+        segmenter=None if looks is None else looks.about() | {"scored_as": protocol_on(looks, part)},
         painting=painter.kind,
         lacking=trios.lacking,
         memory=FeatureFile(prepared.path, split),
@@ -126,6 +141,71 @@ def evaluate_run(
         "versions": _versions("torch"),
     }
     return _result(scores, painter, protocol, run=_run_name(translator), split=split)
+
+
+def evaluate_segmenter(
+    run: str | Path | Segmenter | None = None,
+    split: str = "val",
+    checkpoint: str = "last",
+    *,
+    metrics: Sequence[str] | None = None,
+    device: str = "auto",
+    data: str | Path | PreparedSet | None = None,
+    plots: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Segments the photos of a split and scores that against the labels, at their own size where the set has it.
+
+    Args:
+        run: A segmenter's run, a checkpoint folder, a loaded segmenter; None: the last run.
+        metrics: `miou`, the only one.
+        split, checkpoint, device, data, plots, force: As `evaluate_run`.
+
+    Raises:
+        UsageError: Another metric, a run of another kind, other classes, no such split.
+        DataError: The set has no photos or no labels.
+    """
+    from citygan.segmenting import load_segmenter
+
+    work = _Work(metrics or ["miou"], None, None, plots, force, progress)
+    check_metrics(work.rows)
+    if run is None or isinstance(run, str | Path):
+        run = load_segmenter(run, checkpoint=checkpoint, device=device)
+    prepared = set_of_settings(run.settings, data)
+    part = check_split(run, prepared, split)
+    painter = no_painter("a segmenter's label maps are no pictures")
+    trios = SegmentedTrios(run, part, show=plots is not None)
+    scores = work.score(trios, Setup(device=device, classes=run.labels, lacking=trios.lacking), painter)
+    protocol = {
+        "model": about(run, checkpoint),
+        "data": {
+            "name": prepared.name,
+            "checksum": prepared.checksum,
+            "split": split,
+            "trained_on": _same_data(run, prepared),
+        },
+        "versions": _versions("torch"),
+    }
+    return _result(scores, painter, protocol, run=_run_name(run), split=split)
+
+
+def _looks(
+    rows: Sequence[Metric], segmenter: str | Path | Segmenter | None, data: PreparedSet, device: str
+) -> Segmenter | None:
+    """The segmenter that metrics ask for."""
+    wanted = any("segmented" in row.needs for row in rows)
+    if segmenter is None:
+        return None
+    if not wanted:
+        raise UsageError("--segmenter is for fcn-score", hint="citygan evaluate --metric fcn-score --segmenter RUN")
+    from citygan.segmenting import load_segmenter
+
+    if isinstance(segmenter, str | Path):
+        segmenter = load_segmenter(segmenter, device=device, flag="--segmenter")
+    if data.classes is not None:
+        check_classes(segmenter, data, "--segmenter")
+    return segmenter
 
 
 def evaluate_folders(
@@ -229,12 +309,17 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
         UsageError: It is not there.
         DamagedError: It is not whole.
     """
+    return set_of_settings(translator.settings, data)
+
+
+def set_of_settings(settings: Mapping[str, Any], data: str | Path | PreparedSet | None = None) -> PreparedSet:
+    """As `set_of_run`, by a run's settings."""
     if isinstance(data, PreparedSet):
         return data
     if data is not None:
         return resolve_set(data)
     try:
-        return resolve_set(translator.settings.get("data"))
+        return resolve_set(settings.get("data"))
     except UsageError as problem:
         hint = f"{problem.hint}; --data names the set to use" if problem.hint else "--data names the set to use"
         raise UsageError(problem.what, where=problem.where, hint=hint) from problem
@@ -262,7 +347,7 @@ class _Work:
         self._plots = None if plots is None else PlotFolder(plots, self.rows, force=force)
         self._progress = progress
 
-    def score(self, trios: SplitTrios | FolderTrios, setup: Setup, painter: Painter) -> Scores:
+    def score(self, trios: SplitTrios | FolderTrios | SegmentedTrios, setup: Setup, painter: Painter) -> Scores:
         """Measures all pictures, and writes the files."""
         rows, failed = start_all(self.rows, setup)
         needs = {need for row in rows if row.name not in failed for need in row.needs}
@@ -382,7 +467,7 @@ def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:
     return about | translator.protocol() | {"device": translator.device.type}
 
 
-def _same_data(translator: Translator, data: PreparedSet) -> bool | None:
+def _same_data(translator: Translator | Segmenter, data: PreparedSet) -> bool | None:
     """Whether the run was trained on this very set; None where it does not say."""
     from citygan.train.checkpoint import read_state
 
@@ -392,7 +477,7 @@ def _same_data(translator: Translator, data: PreparedSet) -> bool | None:
     return None if checksum is None else bool(checksum == data.checksum)
 
 
-def _run_name(translator: Translator) -> str | None:
+def _run_name(translator: Translator | Segmenter) -> str | None:
     from citygan.runs import run_of
 
     return None if translator.path is None else str(run_of(translator.path) or translator.path)

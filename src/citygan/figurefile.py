@@ -79,6 +79,8 @@ def _number(value: float | None) -> str:
 
 # the table
 
+_OF_ROWS = ("pixel_accuracy", "class_accuracy", "class_iou")
+
 
 def table_of(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     """An evaluation as rows of text, the header first: metric, generated, what stands beside it, n."""
@@ -111,7 +113,13 @@ def details_of(result: dict[str, Any]) -> list[str]:
             lines.append(f"{name}: {like} equal to the real one (infinite), left out of the mean")
         if figure.get("subset_size"):
             lines.append(f"{name}: over subsets of {counted(figure['subset_size'], 'picture')}")
-        if figure.get("classes"):
+        if figure.get("rows"):
+            rows = {**figure["rows"], "mean-colour": figure["mean_colour"]}
+            for title in ("oracle", "generated", "mean-colour", "chance"):
+                if rows.get(title) and rows[title].get("pixel_accuracy") is not None:
+                    shown = [f"{part} {_four(rows[title][part])}" for part in _OF_ROWS]
+                    lines.append(f"{name}, {title}: {', '.join(shown)}")
+        elif figure.get("classes"):
             parts = ("pixel_accuracy", "class_accuracy", "fw_iou", "category_iou", "iiou")
             shown = [f"{part} {_four(figure[part])}" for part in parts]
             lines.append(f"{name}: {', '.join(shown)}")

@@ -20,7 +20,7 @@ from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say
 from citygan.recipes.inputs import InputEncoder
-from citygan.runs import checkpoint_folder
+from citygan.runs import GENERATOR, check_kind, checkpoint_folder
 from citygan.train.checkpoint import load_network, read_part, read_state
 
 UInt8 = npt.NDArray[np.uint8]
@@ -76,6 +76,11 @@ class Translator:
     def classes(self) -> ClassTable | None:
         """The class table of its label maps; None where it takes pictures."""
         return self.inputs.classes
+
+    @property
+    def channels(self) -> int:
+        """C of what the network is shown."""
+        return self.inputs.channels
 
     @property
     def input_kind(self) -> Literal["label", "source"]:
@@ -323,6 +328,7 @@ def load(
         MachineError: The device is not there.
     """
     folder = checkpoint_folder(run, checkpoint)
+    check_kind(folder, GENERATOR, "--run")
     where = pick_device(device)
     if bf16:
         check_bf16(where, "--precision")
@@ -340,11 +346,7 @@ def load(
     except Exception as problem:  # whatever there is in a record that somebody made up
         why = f"no {problem}" if isinstance(problem, KeyError) else str(problem)
         raise DamagedError(f"its record does not describe a generator ({why})", where=folder) from problem
-    tensors, file = read_part(folder, state, part), folder / f"{part}.safetensors"
-    load_network(generator, tensors, file)  # finds what does not fit, and fills nothing yet
-    generator = generator.to_empty(device="cpu")
-    load_network(generator, tensors, file)
-    generator = generator.to(device=where, memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
+    generator = read_network(generator, folder, state, part, where)
     if bf16:
         round_weights(generator)
     chosen: Any = mode or inference
@@ -360,6 +362,20 @@ def load(
         settings=settings,
         pairs=pairs,
     )
+
+
+def read_network(network: nn.Module, folder: Path, state: dict[str, Any], part: str, device: torch.device) -> nn.Module:
+    """Fills a network on the meta device with a checkpoint's tensors, on a device.
+
+    Raises:
+        DamagedError: They are not whole, or do not fit.
+    """
+    tensors, file = read_part(folder, state, part), folder / f"{part}.safetensors"
+    load_network(network, tensors, file)  # finds what does not fit, and fills nothing yet
+    network = network.to_empty(device="cpu")
+    load_network(network, tensors, file)
+    moved: nn.Module = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved.requires_grad_(False)
 
 
 def round_weights(generator: nn.Module) -> None:

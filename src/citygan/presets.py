@@ -36,6 +36,22 @@ _PLAIN: Mapping[str, Any] = {"augment": {"jitter": 1.0, "mirror": False}}
 _LABELS = "labels or pictures to photos"
 _STUDY = "Cityscapes study"  # Ortega Pinto and Romero Romero
 
+_SEGMENT = "photos to labels (segmenters)"
+# Chen et al. and Zhao et al.: random scale from half to twice, mirroring, SGD, poly
+_SEGMENTER: Mapping[str, Any] = {
+    "recipe": "segmenter",
+    "inference": "running",
+    "augment": {"jitter": 1.0, "mirror": True, "scale_min": 0.5, "scale_max": 2.0},
+    "optimizer": {"name": "sgd", "rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "poly"},
+    "train": {"batch": 8, "epochs": 100.0},
+}
+# narrow ones with random trunks: Adam is what learns in so few steps
+_QUICK_SEGMENTER: Mapping[str, Any] = {
+    "augment": {"jitter": 1.0, "scale_min": 0.5, "scale_max": 1.0, "crop": 128},
+    "optimizer": {"name": "adam", "rate": 2e-3, "beta1": 0.9, "weight_decay": 0.0, "schedule": "poly"},
+    "train": {"steps": 400, "batch": 8, "checkpoint_every_steps": 200, "sample_every_steps": 200},
+}
+
 PRESETS: dict[str, Preset] = {
     "pix2pix": Preset(
         task=_LABELS,
@@ -89,6 +105,57 @@ PRESETS: dict[str, Preset] = {
             "losses": {"adversarial": "least-squares-sigmoid"},
         },
         quick=_QUICK,
+    ),
+    "unet-seg": Preset(
+        task=_SEGMENT,
+        summary="a small U-Net, from nothing fetched",
+        source="after Ronneberger et al., U-Net",
+        settings={
+            **_SEGMENTER,
+            "optimizer": {"name": "adam", "rate": 2e-3, "beta1": 0.9, "schedule": "poly"},
+            "segmenter": {"name": "unet-seg", "width": 32},
+        },
+        quick={**_QUICK_SEGMENTER, "segmenter": {"width": 16}},
+    ),
+    "fcn8s": Preset(
+        task=_SEGMENT,
+        summary="FCN-8s on VGG-16, the segmenter of pix2pix's FCN-score",
+        source="Long et al., FCN; pix2pix, section 4.2",
+        settings={
+            **_SEGMENTER,
+            "segmenter": {"name": "fcn8s"},
+            "optimizer": {**_SEGMENTER["optimizer"], "rate": 1e-3, "weight_decay": 5e-4},
+        },
+        quick={**_QUICK_SEGMENTER, "segmenter": {"width": 8}, "weights": {"vgg16": "random"}},
+    ),
+    "deeplabv3": Preset(
+        task=_SEGMENT,
+        summary="torchvision's DeepLabV3 on ResNet-50",
+        source="Chen et al., DeepLabV3, section 4.1",
+        settings={
+            **_SEGMENTER,
+            "segmenter": {"name": "deeplabv3"},
+            "optimizer": {**_SEGMENTER["optimizer"], "rate": 7e-3},
+        },
+        quick={
+            **_QUICK_SEGMENTER,
+            "weights": {"deeplabv3_resnet50": "random"},
+            "augment": {**_QUICK_SEGMENTER["augment"], "crop": 64},
+            "train": {**_QUICK_SEGMENTER["train"], "steps": 100, "batch": 4, "checkpoint_every_steps": 100},
+        },
+    ),
+    "pspnet": Preset(
+        task=_SEGMENT,
+        summary="segmentation-models-pytorch's PSPNet on ResNet-50",
+        source="Zhao et al., PSPNet, section 5.1",
+        settings={**_SEGMENTER, "segmenter": {"name": "pspnet"}},
+        quick={
+            **_QUICK_SEGMENTER,
+            "segmenter": {"backbone": "resnet18"},
+            "weights": {"resnet18": "random"},
+            "augment": {**_QUICK_SEGMENTER["augment"], "crop": 64},
+            "train": {**_QUICK_SEGMENTER["train"], "steps": 200, "checkpoint_every_steps": 100},
+        },
     ),
 }
 

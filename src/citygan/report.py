@@ -5,18 +5,25 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from citygan.errors import DamagedError, counted, printable
 from citygan.figurefile import kept_figures
 from citygan.files import write_text
-from citygan.runs import read_settings
+from citygan.runs import SEGMENTER, read_settings
 from citygan.train.checkpoint import best_step, path_of, read_state, steps
 from citygan.train.logs import read_lines
 from citygan.yamlfile import read_yaml
 
 SHEETS_SHOWN = 4
+_OF_PHOTOS = (("SSIM", "ssim", ".4f"), ("PSNR [dB]", "psnr", ".2f"))
+_OF_LABELS = (
+    ("mIoU", "miou", ".4f"),
+    ("pixel accuracy", "pixel_accuracy", ".4f"),
+    ("class accuracy", "class_accuracy", ".4f"),
+)
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -64,28 +71,33 @@ def _validation(run: Path) -> str:
     """The figures of the checkpoints there are."""
     folder = run / "checkpoints"
     best = best_step(folder)
-    rows, painting, on = [], "", ""
+    rows, painting, on, segmenter = [], "", "", False
     for step in steps(folder):
         try:
             state = read_state(path_of(folder, step))
         except DamagedError:
             continue
         figures, about = state.get("figures") or {}, state.get("validation") or {}
+        segmenter = state.get("kind") == SEGMENTER
+        columns = _OF_LABELS if segmenter else _OF_PHOTOS
         marks = " (best)" if step == best else ""
-        rows.append(f"<tr><td>step {step}{marks}{_cells(figures, '')}</tr>")
+        rows.append(f"<tr><td>step {step}{marks}{_cells(figures, '', columns)}</tr>")
         if about:
             on = f" on {counted(about['pictures'], 'picture')} of the split {about['split']}"
         if figures.get("mean_colour_ssim") is not None:
             beside = about.get("beside") or "mean-colour painting"
-            painting = f"<tr><td>{_text(beside)}{_cells(figures, 'mean_colour_')}</tr>"
+            painting = f"<tr><td>{_text(beside)}{_cells(figures, 'mean_colour_', columns)}</tr>"
     if not rows:
         return ""
-    head = "<tr><th>checkpoint<th>SSIM<th>PSNR [dB]</tr>"
-    return (
-        f"<h2>Validation{_text(on)}</h2><table>{head}{''.join(rows)}{painting}</table>"
-        "<p>SSIM and PSNR reward blur: a sharp, lively picture can score below a flat one. "
-        "<code>citygan evaluate --metric colour --metric gradient</code> tells how alive the colours and edges are.</p>"
+    columns = _OF_LABELS if segmenter else _OF_PHOTOS
+    head = f"<tr><th>checkpoint{''.join(f'<th>{title}' for title, _, _ in columns)}</tr>"
+    note = (
+        "SSIM and PSNR reward blur: a sharp, lively picture can score below a flat one. "
+        "<code>citygan evaluate --metric colour --metric gradient</code> tells how alive the colours and edges are."
     )
+    if segmenter:
+        note = "At the prepared size; <code>citygan evaluate --metric miou</code> scores at the labels' own."
+    return f"<h2>Validation{_text(on)}</h2><table>{head}{''.join(rows)}{painting}</table><p>{note}</p>"
 
 
 def _figures(run: Path) -> str:
@@ -101,14 +113,15 @@ def _figures(run: Path) -> str:
     return f"<h2>Evaluations</h2>{''.join(parts)}" if parts else ""
 
 
-def _cells(figures: dict[str, Any], prefix: str) -> str:
-    values = [(figures.get(f"{prefix}ssim"), ".4f"), (figures.get(f"{prefix}psnr"), ".2f")]
+def _cells(figures: dict[str, Any], prefix: str, columns: Sequence[tuple[str, str, str]]) -> str:
+    values = [(figures.get(f"{prefix}{name}"), form) for _, name, form in columns]
     return "".join(f"<td class=n>{'–' if value is None else format(value, form)}" for value, form in values)
 
 
 def _curves(lines: list[dict[str, Any]]) -> str:
     """Losses and validation figures over the steps, as one SVG."""
-    names = ("g_gan", "g_l1", "g_mse", "d_real", "d_fake", "val_ssim", "val_psnr")
+    names = ("g_gan", "g_l1", "g_mse", "d_real", "d_fake", "val_ssim", "val_psnr", "cross_entropy", "val_miou",
+             "val_pixel_accuracy")  # fmt: skip
     there = [name for name in names if any(line.get(name) is not None for line in lines)]
     if not there:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import sys
 from collections.abc import Mapping
@@ -11,9 +12,50 @@ from typing import Any
 from citygan.config import Layer, Settings, resolve
 from citygan.errors import DamagedError, UsageError
 from citygan.files import new_folder, runs_home, write_text
-from citygan.runnames import is_checkpoint, is_run, no_choice, resolve_run
+from citygan.runnames import is_checkpoint, is_run, names, no_choice, resolve_run
 from citygan.train.checkpoint import best_step, path_of, read_state, steps
 from citygan.yamlfile import read_yaml, to_yaml
+
+GENERATOR, SEGMENTER = "generator", "segmenter"
+
+
+def kind_of(checkpoint: Path) -> str:
+    """What a checkpoint is: `generator` or `segmenter`.
+
+    Raises:
+        DamagedError: It has no record.
+    """
+    return str(read_state(checkpoint).get("kind", GENERATOR))
+
+
+def of_kind(kind: str) -> list[str]:
+    """The names of the runs of a kind that have a whole checkpoint."""
+    found = []
+    for name in names():
+        folder = runs_home() / name / "checkpoints"
+        with contextlib.suppress(DamagedError):
+            if (there := steps(folder)) and kind_of(path_of(folder, there[-1])) == kind:
+                found.append(name)
+    return found
+
+
+def check_kind(checkpoint: Path, kind: str, flag: str) -> None:
+    """Refuses a checkpoint of another kind.
+
+    Args:
+        flag: What named it.
+
+    Raises:
+        UsageError: It is one; those that fit are named.
+    """
+    found = kind_of(checkpoint)
+    if found != kind:
+        fitting = of_kind(kind)
+        model = "unet-seg" if kind == SEGMENTER else "pix2pix"
+        hint = f"{flag} can be: {', '.join(fitting[-8:])}" if fitting else f"citygan train --model {model} makes one"
+        raise UsageError(
+            f"a {found}, and a {kind} is wanted", where=f"{flag} {run_of(checkpoint) or checkpoint}", hint=hint
+        )
 
 
 def checkpoint_folder(run: str | Path | None = None, checkpoint: str = "last") -> Path:
@@ -143,7 +185,9 @@ def summary(run: Path) -> dict[str, Any]:
         raise DamagedError("no whole checkpoint yet", where=run)
     state = read_state(path_of(folder, there[-1]))
     best = best_step(folder)
-    score, figures = state.get("score"), {"ssim": None, "psnr": None, **(state.get("figures") or {})}
+    segmenter = state.get("kind") == SEGMENTER
+    wanted = ("miou",) if segmenter else ("ssim", "psnr")
+    score, figures = state.get("score"), {**dict.fromkeys(wanted), **(state.get("figures") or {})}
     about = {
         "run": str(run),
         "model": state.get("model"),
@@ -161,6 +205,8 @@ def summary(run: Path) -> dict[str, Any]:
     }
     if score is None:
         about["reason"] = "stopped between two validations: this checkpoint was not scored"
+        if segmenter and state.get("figures"):
+            about["reason"] = "no pixel of a scored class in the validation pictures"
     elif None in figures.values():
         about["reason"] = "a picture equals the real one: its PSNR is infinite"
     return about

@@ -10,26 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from citygan.baseline import fit_painter
 from citygan.building import Built, build, initialise, steps_in_all
 from citygan.config import Settings
 from citygan.data.batches import Feed
 from citygan.data.store import PreparedSet, Split
 from citygan.errors import DivergedError, printable
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
-from citygan.infer import Translator
-from citygan.metrics.pictures import psnr, ssim
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
 from citygan.report import write_report
 from citygan.resuming import find
 from citygan.runs import versions
-from citygan.sheets import few_colours, label_colours, sheet
+from citygan.sheets import sheet
 from citygan.train import checkpoint
 from citygan.train.distributed import Ranks
 from citygan.train.engine import Engine, Plan
 from citygan.train.logs import MetricsLog
 from citygan.train.loop import Events, Schedule, Window, train
+from citygan.validating import trial_of
 from citygan.yamlfile import to_yaml
 
 SHEET_ROWS = 4
@@ -90,22 +88,21 @@ def run_training(
         start, window = found.step, found.load(engine, ranks)
     if resume and ranks.first:  # only now that they are known to fit: flags of this resume become the run's
         write_text(path / "config.yaml", to_yaml(settings.to_dict()))
-    arrays = ["photo", "label" if built.inputs.is_label else "source"]
-    if built.inputs.edges:
-        arrays.append("instance")
     feed = Feed(
         split,
-        arrays=arrays,
+        arrays=built.arrays,
         batch=options.batch,
         jitter=settings.augment.jitter,
         mirror=settings.augment.mirror,
         seed=settings.seed,
         device=device,
         channels=built.channels,
+        scales=(settings.augment.scale_min, settings.augment.scale_max),
+        crop=settings.augment.crop,
         rank=ranks.rank,
         ranks=ranks.size,
     )
-    validation = validation_split(data, arrays)
+    validation = validation_split(data, built.arrays)
     run = _Run(settings, data, path, device, ranks, built, engine, validation, steps, start)
     if ranks.first:
         _say_validation(data, validation)
@@ -159,13 +156,10 @@ class _Run:
         self.log = MetricsLog(path / "metrics.jsonl", start) if ranks.first else None
         self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
-        self.painting: dict[str, float] | None = None
-        self.beside: str | None = None  # what the painting is called
+        self.trial = trial_of(settings, data, built, engine, validation)
         self.shown = ""
         self.named = False  # whether runs/last names this run since it started or went on
         self.validation = validation
-        source = data.split("train").source
-        self.few_colours = not built.inputs.is_label and source is not None and few_colours(np.asarray(source[0]))
 
     def events(self) -> Events:
         return Events(log=self._log, sample=self._sample, checkpoint=self._checkpoint, progress=self._progress)
@@ -175,18 +169,6 @@ class _Run:
             self.progress.close()
         if self.board is not None:
             self.board.close()
-
-    def translator(self) -> Translator:
-        """The network as it stands, used exactly as `citygan translate` would."""
-        averaged = self.engine.averages.get("generator")
-        mode: Any = self.settings.inference_mode
-        return Translator(
-            averaged if averaged is not None else self.engine.networks["generator"],
-            self.built.inputs,
-            mode=mode,
-            device=self.device,
-            seed=self.settings.seed,
-        )
 
     def _progress(self, step: int) -> None:
         if self.progress is not None:
@@ -223,26 +205,8 @@ class _Run:
     def _sample(self, step: int) -> None:
         if not self.ranks.first:
             return
-        rows = [self._row(i) for i in rows_to_show(self.validation)]
-        write_bytes(self.path / "samples" / f"{step:08d}.png", encode_png(sheet(rows, ["input", "generated", "real"])))
-
-    def _row(self, index: int) -> list[np.ndarray]:
-        translator = self.translator()
-        given = self._input(index)
-        fake = translator.translate(given, instances=self._instances(index))
-        shown = label_colours(given, translator.classes) if translator.classes is not None else given
-        assert self.validation.photo is not None
-        return [shown, fake, np.asarray(self.validation.photo[index])]
-
-    def _input(self, index: int) -> np.ndarray:
-        array = self.validation.label if self.built.inputs.is_label else self.validation.source
-        assert array is not None
-        return np.asarray(array[index])
-
-    def _instances(self, index: int) -> np.ndarray | None:
-        if not self.built.inputs.edges or self.validation.instance is None:
-            return None
-        return np.asarray(self.validation.instance[index])
+        rows = [self.trial.row(i) for i in rows_to_show(self.validation)]
+        write_bytes(self.path / "samples" / f"{step:08d}.png", encode_png(sheet(rows, self.trial.titles)))
 
     def _checkpoint(self, step: int, window: Window, score: bool) -> None:
         # every rank: averaging the norms' statistics is a message to all
@@ -261,56 +225,33 @@ class _Run:
         self.ranks.wait()
 
     def _validate(self) -> dict[str, float]:
-        """Mean SSIM and PSNR over validation pictures chosen evenly, always the same, beside the painting's."""
-        translator = self.translator()
-        indices = _evenly(len(self.validation), self.settings.train.validation_pictures)
-        fakes = (translator.translate(self._input(i), instances=self._instances(i)) for i in indices)
-        figures = self._compare(indices, fakes)
-        if self.painting is None:
-            painter = fit_painter(self.data)
-            self.beside = painter.name
-            labels = self.validation.label
-            painted = (painter(None if labels is None else np.asarray(labels[i]), self.built.channels) for i in indices)
-            self.painting = self._compare(indices, (picture for picture in painted if picture is not None))
-        return figures | {f"mean_colour_{name}": value for name, value in self.painting.items()}
-
-    def _compare(self, indices: list[int], pictures: Iterable[np.ndarray]) -> dict[str, float]:
-        assert self.validation.photo is not None
-        scores = []
-        for index, picture in zip(indices, pictures, strict=False):
-            real = np.asarray(self.validation.photo[index])[..., : picture.shape[-1]]
-            scores.append((float(ssim(picture, real)[0]), float(psnr(picture, real)[0])))
-        if not scores:
-            return {}
-        finite = [value for _, value in scores if np.isfinite(value)]
-        return {
-            "ssim": float(np.mean([value for value, _ in scores])),
-            "psnr": float(np.mean(finite)) if finite else float("inf"),
-        }
+        """Figures of validation pictures chosen evenly, always the same."""
+        return self.trial.figures(_evenly(len(self.validation), self.settings.train.validation_pictures))
 
     def _state(self, step: int, figures: dict[str, float], window: Window) -> dict[str, Any]:
+        kind = self.trial.kind
         return {
             "step": step,
             "steps": self.steps,
             "model": self.settings.model,
-            "use": "generator-ema" if "generator" in self.engine.averages else "generator",
+            "kind": kind,
+            "use": f"{kind}-ema" if kind in self.engine.averages else kind,
             "networks": self.built.networks,
-            "inputs": self.built.inputs.to_dict(),
+            **self.trial.state(),
             "size": list(self.data.size),
-            "inference": self.settings.inference_mode,
             "seed": self.settings.seed,
-            "score": figures.get("ssim"),
+            "score": figures.get(self.trial.score),
             "figures": {key: value if np.isfinite(value) else None for key, value in figures.items()},
             "validation": {
                 "split": self.validation.name,
                 "pictures": min(len(self.validation), self.settings.train.validation_pictures),
-                "beside": self.beside,
+                "beside": self.trial.beside,
             },
             "data": {
                 "name": self.data.name,
                 "checksum": self.data.checksum,
                 "pairs": _pairs(self.data),
-                "few_colours": self.few_colours,
+                "few_colours": self.trial.few_colours(),
             },
             "threads": torch.get_num_threads(),
             "ranks": self.ranks.size,

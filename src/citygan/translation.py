@@ -20,7 +20,8 @@ from citygan.data.store import PreparedSet, Split
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.files import data_home, write_bytes
 from citygan.infer import Translator
-from citygan.pictures import SUFFIXES, encode_picture, read_index, read_label, read_photo, read_source
+from citygan.pictures import SUFFIXES, encode_picture, encode_png, read_index, read_label, read_photo, read_source
+from citygan.segmenting import LabelMaker
 from citygan.sheets import few_colours
 from citygan.train.checkpoint import read_state
 
@@ -190,7 +191,7 @@ def check_outputs(
     return left
 
 
-def split_for(translator: Translator, data: PreparedSet, name: str, *, scored: bool = False) -> Split:
+def split_for(translator: Translator | LabelMaker, data: PreparedSet, name: str, *, scored: bool = False) -> Split:
     """The split of that name, with what the translator takes.
 
     Args:
@@ -200,7 +201,10 @@ def split_for(translator: Translator, data: PreparedSet, name: str, *, scored: b
         UsageError: No such split.
         DataError: It lacks something, or is by other classes; the splits that would do are named.
     """
-    kind = "source" if translator.classes is None else "label"
+    if isinstance(translator, LabelMaker):
+        kind = "photo"
+    else:
+        kind = "source" if translator.classes is None else "label"
     needed = {kind, "photo"} if scored else {kind}
     fitting = [split.name for split in data.splits.values() if needed <= split.arrays.keys()]
     hint = "Take another set"
@@ -214,7 +218,7 @@ def split_for(translator: Translator, data: PreparedSet, name: str, *, scored: b
     if scored and split.photo is None:
         raise DataError("no photos to compare with", where=where, hint=hint)
     if kind not in split.arrays:
-        what = "source pictures" if kind == "source" else "label maps"
+        what = {"source": "source pictures", "label": "label maps", "photo": "photos"}[kind]
         raise DataError(f"no {what}, which this run translates", where=where, hint=hint)
     if translator.classes is not None and data.classes != translator.classes:
         theirs = "no classes" if data.classes is None else f"the classes {data.classes.name}"
@@ -227,7 +231,7 @@ def split_for(translator: Translator, data: PreparedSet, name: str, *, scored: b
 
 
 def translate_files(
-    translator: Translator,
+    translator: Translator | LabelMaker,
     jobs: Sequence[Job],
     out: Path,
     *,
@@ -247,6 +251,7 @@ def translate_files(
     """
     read = _reader(translator, table, max_pixels)
     together = batch or translator.default_batch
+    palette = palette_of(translator)
     with ThreadPoolExecutor(2, "read") as readers, ThreadPoolExecutor(2, "write") as writers:
         waiting: list[tuple[Job, Future[_Input]]] = []
         remaining = iter(jobs)
@@ -268,7 +273,7 @@ def translate_files(
             versions = [translator.translate(arrays, instances=instances, sample=k, tile=tile) for k in range(samples)]
             for i, (job, picture) in enumerate(group):
                 files = outputs_of(job, out, suffix, samples)
-                futures = [writers.submit(_write, file, versions[k][i]) for k, file in enumerate(files)]
+                futures = [writers.submit(_write, file, versions[k][i], palette) for k, file in enumerate(files)]
                 writing.append((job, picture.doubt, futures))
             group.clear()
 
@@ -297,8 +302,18 @@ def _finished(item: tuple[Job, str | None, list[Future[Path]]]) -> Outcome:
     return Outcome(job, [future.result() for future in futures], doubt=doubt)
 
 
-def _write(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
-    write_bytes(path, encode_picture(picture, path.suffix))
+def palette_of(translator: Translator | LabelMaker) -> npt.NDArray[np.uint8] | None:
+    """The colours in which what it makes is shown, where that are ids."""
+    return translator.palette if isinstance(translator, LabelMaker) else None
+
+
+def encoded(picture: npt.NDArray[np.uint8], suffix: str, palette: npt.NDArray[np.uint8] | None) -> bytes:
+    """A picture's file; ids as a PNG with their palette."""
+    return encode_picture(picture, suffix) if palette is None else encode_png(picture, palette=palette)
+
+
+def _write(path: Path, picture: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8] | None) -> Path:
+    write_bytes(path, encoded(picture, path.suffix, palette))
     return path
 
 
@@ -309,7 +324,9 @@ class _Input:
     doubt: str | None = None
 
 
-def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | None) -> Callable[[Job], _Input]:
+def _reader(
+    translator: Translator | LabelMaker, table: ClassTable | None, max_pixels: int | None
+) -> Callable[[Job], _Input]:
     limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
     own = translator.classes
     doubts = own is None and not _learnt_from_few_colours(translator)
@@ -320,7 +337,7 @@ def _reader(translator: Translator, table: ClassTable | None, max_pixels: int | 
     def read(job: Job) -> _Input:
         if own is None:
             array = read_photo(job.source, **limit)
-            if translator.inputs.channels == 1:
+            if translator.channels == 1:
                 array = read_source(job.source, **limit)
                 if array.shape[2] != 1:
                     raise DataError("a picture in colours, and this run takes grey ones", where=job.source)
@@ -370,7 +387,7 @@ def _as_it_is_here(
     return DataError(problem.what, where=problem.where, hint=f"{fit}, but {other}" if found else other.capitalize())
 
 
-def _learnt_from_few_colours(translator: Translator) -> bool:
+def _learnt_from_few_colours(translator: Translator | LabelMaker) -> bool:
     """Whether the pictures it learnt from look like label maps too, as those of many published pairs do."""
     if translator.path is None:
         return False

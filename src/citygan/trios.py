@@ -13,8 +13,9 @@ from citygan.baseline import Painter
 from citygan.data.labels import ClassTable
 from citygan.data.store import Split
 from citygan.errors import CityganError, DataError
+from citygan.metrics.fcnscore import other_of
 from citygan.metrics.labelled import painted_ids, true_painted_ids
-from citygan.metrics.metric import Need
+from citygan.metrics.metric import Need, Segmented
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.scoring import Job, Trio
 from citygan.pictures import decode, label_of, read_bytes, read_label, read_photo
@@ -22,6 +23,7 @@ from citygan.sheets import few_colours, label_colours
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
+    from citygan.segmenting import Segmenter
 
 SAMPLES = 5  # draws of each picture, where nothing else is asked for
 
@@ -36,6 +38,7 @@ class SplitTrios:
         table: By which painted label maps are read.
         samples: Draws of each picture.
         show: Whether the input is to be shown too.
+        segmenter: What looks at the pictures, for `fcn-score`.
 
     Attributes:
         lacking: What metrics may need and there is not, with the reason.
@@ -51,7 +54,9 @@ class SplitTrios:
         samples: int = SAMPLES,
         batch: int | None = None,
         show: bool = False,
+        segmenter: Segmenter | None = None,
     ) -> None:
+        self._segmenter = segmenter
         self._translator, self._part, self._painter, self._table = translator, part, painter, table
         self._batch, self._show = batch, show
         self._samples = samples
@@ -68,6 +73,12 @@ class SplitTrios:
             )
         if part.label is None and "ids" in self.lacking:
             self.lacking["label"] = DataError("the set has no label maps", where=part.path)
+        if part.label is None:
+            self.lacking["segmented"] = DataError(
+                "the set has no label maps, which what a segmenter sees is compared with",
+                where=part.path,
+                hint="--data names another set",
+            )
         if not translator.protocol()["dropout"]:
             self.lacking["samples"] = DataError(
                 f"the run draws nothing at random in the mode {translator.mode}: all samples of a picture are one",
@@ -112,11 +123,30 @@ class SplitTrios:
                 more["painting_ids"] = self._of_painting(painting)
             except DataError as problem:
                 more["missing"] = {"ids": problem, **({"label": problem} if label is None else {})}
+        if "segmented" in needs and label is not None:
+            more |= self._segmented(index, fake, whole, painting)
         if "samples" in needs:
             more["samples"] = samples
         if self._show:
             more["shown"] = self._input(index, label)
         return Trio(part.items[index].stem, fake, whole[..., :channels], painting, **more)
+
+    def _segmented(self, index: int, fake: UInt8, real: UInt8, painting: UInt8 | None) -> dict[str, Segmented]:
+        truth, place = true_label(self._part, index, self._table), other_of(index, len(self._part))
+        other = None if place is None else true_label(self._part, place, self._table)
+        ids = self._seen(fake, truth)
+        chance = None
+        if other is not None:
+            chance = ids if other.shape == truth.shape else self._seen(fake, other)
+        found = {"segmented": Segmented(ids, truth, self._seen(real, truth), chance, other)}
+        if painting is not None:
+            found["painting_segmented"] = Segmented(self._seen(painting, truth), truth)
+        return found
+
+    def _seen(self, picture: UInt8, truth: UInt8) -> UInt8:
+        """What the segmenter sees in it, at the size of the labels."""
+        assert self._segmenter is not None
+        return self._segmenter.ids(self._segmenter.segment(picture, (truth.shape[1], truth.shape[0])))
 
     def _of_painting(self, painting: UInt8 | None) -> UInt8 | None:
         """The ids of a mean photo, the same for every picture; one painted from the labels would know the truth."""
@@ -131,6 +161,55 @@ class SplitTrios:
             return None if self._part.source is None else np.asarray(self._part.source[index])
         table = self._translator.classes
         return None if label is None or table is None else label_colours(label, table)
+
+
+def true_label(part: Split, index: int, table: ClassTable | None) -> UInt8:
+    """The true labels of a picture at their own size where the set keeps them so, else at the prepared size.
+
+    Raises:
+        DataError: There are none.
+    """
+    full = part.full_label(part.items[index])
+    if full is not None and table is not None:
+        return read_label(full, table)
+    if part.label is None:
+        raise DataError("the set has no label maps", where=part.path)
+    return np.asarray(part.label[index])
+
+
+class SegmentedTrios:
+    """The photos of a split as a segmenter sees them, beside the true labels at their own size.
+
+    Args:
+        show: Whether the photo is to be shown too.
+
+    Attributes:
+        lacking: What metrics may need and there is not, with the reason.
+    """
+
+    def __init__(self, segmenter: Segmenter, part: Split, *, show: bool = False) -> None:
+        self._segmenter, self._part, self._show = segmenter, part, show
+        self.lacking: dict[Need, CityganError] = {}
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def jobs(self, needs: Collection[Need]) -> Iterator[Job]:
+        """One for each picture, with what is needed."""
+        for index in range(len(self._part)):
+            yield functools.partial(self._trio, index)
+
+    def _trio(self, index: int) -> Trio:
+        part, table = self._part, self._segmenter.labels
+        assert part.photo is not None
+        photo, truth = np.asarray(part.photo[index]), true_label(part, index, table)
+        ids = self._segmenter.ids(self._segmenter.segment(photo, (truth.shape[1], truth.shape[0])))
+        instance = None
+        if part.instance is not None and part.instance[index].shape == truth.shape:
+            instance = np.asarray(part.instance[index])
+        shown = photo if self._show else None
+        fake, real = label_colours(ids, table), label_colours(truth, table)
+        return Trio(part.items[index].stem, fake, real, ids=ids, label=truth, instance=instance, shown=shown)
 
 
 class FolderTrios:
@@ -149,9 +228,12 @@ class FolderTrios:
         self._rows, self._painter, self._table, self._show = rows, painter, table, show
         self.doubted: dict[str, Path] = {}
         self.lacking: dict[Need, CityganError] = {
+            "segmented": DataError(
+                "a segmenter looks at a run's pictures, not at folders", hint="citygan evaluate --run RUN"
+            ),
             "samples": DataError(
                 "two folders hold one version of each picture", hint="Diversity is measured of a run: --run"
-            )
+            ),
         }
         if table is None:
             self.lacking["ids"] = DataError("no class table to read label maps by", hint="--classes names one")

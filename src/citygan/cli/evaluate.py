@@ -11,8 +11,8 @@ import typer
 
 # the names of citygan.metrics.METRICS, which --help does not wait for
 HELP = (
-    "ssim, psnr, l1, colour, gradient, lpips, lpips-vgg, fid, kid, miou, diversity, diversity-l1; may be repeated.  "
-    "(default: ssim, psnr, l1)"
+    "ssim, psnr, l1, colour, gradient, lpips, lpips-vgg, fid, kid, miou, fcn-score, diversity, diversity-l1; may be "
+    "repeated.  (default: ssim, psnr, l1; of a segmenter miou)"
 )
 
 
@@ -50,6 +50,9 @@ def evaluate(
     ] = None,
     samples: Annotated[
         int | None, typer.Option(metavar="K", min=2, help="Draws of each picture, for diversity.  (default: 5)")
+    ] = None,
+    segmenter: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Run of the segmenter that looks at the pictures, for fcn-score.")
     ] = None,
     weight: Annotated[
         list[str] | None,
@@ -101,6 +104,7 @@ def evaluate(
                 "--mode": mode,
                 "--seed": seed,
                 "--samples": samples,
+                "--segmenter": segmenter,
             }
             _check_folders(fake, real, labels, data, [flag for flag, value in of_runs.items() if value is not None])
             assert fake is not None and real is not None
@@ -111,8 +115,24 @@ def evaluate(
             if checkpoint is not None:
                 _check_choice(run)
             check_run(run)
-            translator = (run, checkpoint or "last", mode, seed, device)
-            result, to_translate = _run(translator, split, data, names, batch, samples, options)
+            from citygan.runs import SEGMENTER, checkpoint_folder, kind_of
+
+            if kind_of(checkpoint_folder(run, checkpoint or "last")) == SEGMENTER:
+                others: dict[str, Any] = {
+                    "--batch": batch,
+                    "--mode": mode,
+                    "--seed": seed,
+                    "--samples": samples,
+                    "--set": weight,
+                }
+                others |= {"--segmenter": segmenter, "--classes": classes, "--per-image": per_image}
+                _check_none(others)
+                load_by = (run, checkpoint or "last", device)
+                result, to_translate = _segmenter(load_by, split or "val", data, metric or None, plots, force, counter)
+            else:
+                translator = (run, checkpoint or "last", mode, seed, device)
+                options["segmenter"] = segmenter
+                result, to_translate = _run(translator, split, data, names, batch, samples, options)
     finally:
         counter.close()
     if as_json:
@@ -253,6 +273,46 @@ def _run(
     return result, f"{shlex.quote(str(prepared.path))} {out}" + ("" if split == "val" else f" --split {split}")
 
 
+def _check_none(flags: dict[str, Any]) -> None:
+    from citygan.errors import UsageError
+
+    given = [flag for flag, value in flags.items() if value is not None and value != []]
+    if given:
+        belong = f"belong{'s'[len(given) > 1 :]} to generators, and this run is a segmenter"
+        raise UsageError(f"{', '.join(given)} {belong}", hint="Leave that out")
+
+
+def _segmenter(
+    load_by: tuple[str | None, str, str],
+    split: str,
+    data: str | None,
+    metrics: list[str] | None,
+    plots: Path | None,
+    force: bool,
+    progress: Any,
+) -> tuple[dict[str, Any], str]:
+    """As `_run`, of a segmenter's run; `load_by` is run, checkpoint and device."""
+    import shlex
+
+    from citygan.evaluation import evaluate_segmenter, set_of_settings
+    from citygan.metrics import lookup
+    from citygan.progress import say
+    from citygan.runs import describe
+    from citygan.segmented import check_metrics
+    from citygan.segmenting import load_segmenter
+
+    run, checkpoint, device = load_by
+    check_metrics(lookup(metrics or ["miou"]))
+    segmenter = load_segmenter(run, checkpoint=checkpoint, device=device)
+    assert segmenter.path is not None
+    prepared = set_of_settings(segmenter.settings, data)
+    say(f"using {describe(segmenter.path)}, on {prepared.path}, split {split}")
+    result = evaluate_segmenter(
+        segmenter, split, checkpoint, metrics=metrics, data=prepared, plots=plots, force=force, progress=progress
+    )
+    return result, f"{shlex.quote(str(prepared.path))} out/" + ("" if split == "val" else f" --split {split}")
+
+
 def print_table(result: dict[str, Any]) -> None:
     """The figures as a table on stdout: ruled on a terminal, plain aligned columns in a pipe."""
     from citygan.errors import printable
@@ -306,7 +366,10 @@ def _next_command(result: dict[str, Any], given: dict[str, str], to_translate: s
     def flags(*names: str) -> str:
         return "".join(f" {name} {shlex.quote(given[name])}" for name in names or given if name in given)
 
-    if not {"colour", "gradient"} & set(result["metrics"]):
+    segmenter = (
+        list(result["metrics"]) == ["miou"] and result["run"] is not None and "network" in result["protocol"]["model"]
+    )
+    if not segmenter and not {"colour", "gradient"} & set(result["metrics"]):
         # SSIM, PSNR and L1 reward blur: these two see it
         return f"citygan evaluate{flags()} --metric colour --metric gradient"
     if to_translate:

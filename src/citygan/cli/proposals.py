@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from citygan.data.labels import ClassTable
     from citygan.data.store import PreparedSet
     from citygan.infer import Translator
+    from citygan.segmenting import LabelMaker
 
 LABELS = "labels"  # where `prepare demo` puts label maps to play with
 LOOKED_AT = 16  # label maps
@@ -49,7 +50,7 @@ def labels_fit(table: ClassTable | None, *, instances: bool = False) -> bool:
     return bool(tree.pictures)
 
 
-def usual_split(translator: Translator, data: PreparedSet, *, scored: bool) -> str:
+def usual_split(translator: Translator | LabelMaker, data: PreparedSet, *, scored: bool) -> str:
     """The split that is meant where none is named: val, or else test, or else train, as a training validates.
 
     Another than val is said on stderr.

@@ -217,6 +217,10 @@ def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
     from citygan.files import read_last, runs_home
     from citygan.runs import summary
 
+    if settings.recipe == "segmenter":
+        split = summary(path)["validation"]["split"]
+        more = "" if split == "val" else f" --split {split}"
+        return f"citygan evaluate --run {_run_name(path)} --metric miou{more}"
     classes = prepared.classes if settings.input.array != "source" else None
     of_demo = prepared.manifest.get("source") == "demo"
     if of_demo and labels_fit(classes, instances=settings.input.instance_edges):
@@ -291,7 +295,7 @@ def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
     width, height = prepared.size
     count = counted(len(prepared.split("train")), "picture")
     say(f"training {settings.model} on {prepared.path} ({count} of {width}x{height}) on {place}{form}")
-    if settings.inference == "auto" and settings.inference_mode == "running":
+    if settings.recipe != "segmenter" and settings.inference == "auto" and settings.inference_mode == "running":
         say("batch above 1: translation will use running statistics (--set inference=paper for each picture's own)")
 
 

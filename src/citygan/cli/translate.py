@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from citygan.data.store import PreparedSet
     from citygan.errors import Interrupted
     from citygan.infer import Translator
+    from citygan.segmenting import LabelMaker
     from citygan.translation import Problems
 
 KEPT = "existing files are left as they are, whichever run made them"
@@ -41,7 +42,14 @@ def translate(
         str | None, typer.Option(metavar="WxH", help="Work in tiles to save memory; changes the picture.")
     ] = None,
     classes: Annotated[str | None, typer.Option(help="Class table of the label maps.  (default: the model's)")] = None,
-    write: Annotated[str, typer.Option(metavar="photo", help="What to write; a generator writes photos.")] = "photo",
+    write: Annotated[
+        str | None,
+        typer.Option(
+            metavar="photo|trainid|rawid|colour|overlay",
+            help="A generator writes photos; a segmenter ids (PNGs with a palette), their colours, or these over the "
+            "photo.  (default: photo, of a segmenter rawid)",
+        ),
+    ] = None,
     suffix: Annotated[str, typer.Option(help="Ending of the written files: .png or .jpg.")] = ".png",
     mode: Annotated[
         str | None,
@@ -58,7 +66,10 @@ def translate(
     missing: Annotated[bool, typer.Option("--missing", help="Make only what is not there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Translate label maps (or pictures) into photos of the same size; prints the paths written."""
+    """Translate label maps (or pictures) into photos of the same size; prints the paths written.
+
+    A segmenter's run takes photos and writes label maps.
+    """
     from citygan.errors import UsageError
 
     if len(paths) < 2:
@@ -67,8 +78,9 @@ def translate(
         raise UsageError(f"no mode '{mode}'", where="--mode", hint="There are: paper, running, deterministic")
     if precision not in ("float32", "bf16"):
         raise UsageError(f"no precision '{precision}'", where="--precision", hint="There are: float32, bf16")
-    if write != "photo":
-        raise UsageError(f"a generator writes photos, not '{write}'", where="--write")
+    if write not in (None, "photo", "trainid", "rawid", "colour", "overlay"):
+        hint = "There are: photo, trainid, rawid, colour, overlay"
+        raise UsageError(f"no such thing to write: '{write}'", where="--write", hint=hint)
     *inputs, out = paths
     if Path(out).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".bmp") and not Path(out).is_dir():
         raise UsageError("the output must be a folder, and this looks like a file", where=out, hint="Name a folder")
@@ -84,13 +96,20 @@ def translate(
     from citygan.data.labels import table_named
     from citygan.infer import load
     from citygan.progress import say
-    from citygan.runs import describe
+    from citygan.runs import SEGMENTER, checkpoint_folder, describe, kind_of
     from citygan.translation import Problems
 
-    chosen: Any = mode
-    translator = load(
-        run, checkpoint=checkpoint or "last", device=device, mode=chosen, seed=seed, bf16=precision == "bf16"
-    )
+    folder = checkpoint_folder(run, checkpoint or "last")
+    translator: Translator | LabelMaker
+    if kind_of(folder) == SEGMENTER:
+        of_generators = {"--samples": samples > 1, "--mode": mode, "--seed": seed is not None, "--tile": tile}
+        flags = [flag for flag, given in {**of_generators, "--classes": classes}.items() if given]
+        translator = _label_maker(folder, write or "rawid", suffix, device, precision, flags)
+    else:
+        if write not in (None, "photo"):
+            raise _writes_photos(write)
+        chosen: Any = mode
+        translator = load(folder, device=device, mode=chosen, seed=seed, bf16=precision == "bf16")
     assert translator.path is not None
     say(f"using {describe(translator.path)}")
     table = None if classes is None else table_named(classes)
@@ -116,6 +135,35 @@ def translate(
         say(f"next: {following}")
 
 
+def _label_maker(folder: Path, write: str, suffix: str, device: str, precision: str, refused: list[str]) -> LabelMaker:
+    """The segmenter of a checkpoint, writing what is asked for."""
+    from citygan.errors import UsageError
+    from citygan.runs import GENERATOR, check_kind
+    from citygan.segmenting import LabelMaker, load_segmenter
+
+    if write == "photo":
+        check_kind(folder, GENERATOR, "--run")
+    if refused:
+        raise UsageError(
+            f"{', '.join(refused)} belong{'s'[len(refused) > 1 :]} to generators, and this run is a segmenter",
+            where=folder,
+            hint="Leave that out",
+        )
+    if write in ("trainid", "rawid") and suffix.lower().endswith((".jpg", ".jpeg")):
+        raise UsageError("ids would not survive in a JPEG", where="--suffix", hint="Take .png, or --write colour")
+    chosen: Any = write
+    return LabelMaker(load_segmenter(folder, device=device, bf16=precision == "bf16"), chosen)
+
+
+def _writes_photos(write: str | None) -> Exception:
+    from citygan.errors import UsageError
+    from citygan.runs import SEGMENTER, of_kind
+
+    fitting = of_kind(SEGMENTER)
+    hint = f"--run can be: {', '.join(fitting[-8:])}" if fitting else "citygan train --model unet-seg makes one"
+    return UsageError(f"a generator writes photos, not '{write}': that takes a segmenter", where="--write", hint=hint)
+
+
 def _set_named(inputs: list[str]) -> PreparedSet | None:
     """The prepared set that the only input is: by its path, or by its name where nothing else is called so."""
     from citygan.data.store import MANIFEST, PreparedSet, resolve_set
@@ -131,7 +179,7 @@ def _set_named(inputs: list[str]) -> PreparedSet | None:
 
 
 def _files(
-    translator: Translator,
+    translator: Translator | LabelMaker,
     inputs: list[str],
     out: Path,
     force: bool,
@@ -194,7 +242,7 @@ def _check_outside(given: str, out: Path) -> None:
 
 
 def _prepared(
-    translator: Translator,
+    translator: Translator | LabelMaker,
     prepared: PreparedSet,
     split: str,
     out: Path,
@@ -204,9 +252,8 @@ def _prepared(
     options: dict[str, Any],
 ) -> list[Path]:
     from citygan.files import write_bytes
-    from citygan.pictures import encode_picture
     from citygan.progress import Progress
-    from citygan.translation import Job, check_outputs, outputs_of, split_for
+    from citygan.translation import Job, check_outputs, encoded, outputs_of, palette_of, split_for
 
     _check_outside(str(prepared.path), out)
     part = split_for(translator, prepared, split)
@@ -224,7 +271,7 @@ def _prepared(
             )
             for number, ((_, job), picture) in enumerate(zip(left, pictures, strict=True), 1):
                 file = outputs_of(job, out, suffix, samples)[k]
-                write_bytes(file, encode_picture(picture, suffix))
+                write_bytes(file, encoded(picture, suffix, palette_of(translator)))
                 _print([file], as_json)
                 done.append(file)
                 progress.update(k * len(left) + number)
@@ -251,7 +298,7 @@ def _print(files: list[Path], as_json: bool) -> None:
             print_path(file)
 
 
-def _finish(translator: Translator, done: list[Path], failed: Problems, as_json: bool) -> None:
+def _finish(translator: Translator | LabelMaker, done: list[Path], failed: Problems, as_json: bool) -> None:
     from citygan.errors import DataError, PartialError, counted
 
     if as_json:
@@ -265,7 +312,7 @@ def _finish(translator: Translator, done: list[Path], failed: Problems, as_json:
         print(json.dumps(record))
     count = len(failed.all)
     if count and not done:
-        takes = "grey pictures" if translator.inputs.channels == 1 else "pictures"
+        takes = "grey pictures" if translator.channels == 1 else "pictures"
         if translator.classes is not None:
             takes = f"label maps by the class table {translator.classes.name}"
         raise DataError(f"none of {counted(count, 'picture')} could be read", hint=f"The run takes {takes}")
@@ -275,16 +322,24 @@ def _finish(translator: Translator, done: list[Path], failed: Problems, as_json:
 
 
 def _next_command(
-    translator: Translator, prepared: PreparedSet | None, split: str | None, given: dict[str, str | None]
+    translator: Translator | LabelMaker, prepared: PreparedSet | None, split: str | None, given: dict[str, str | None]
 ) -> str | None:
     """The line that scores the run, on what was translated where that has photos; None where nothing can be scored."""
     from citygan.errors import CityganError
     from citygan.evaluation import set_of_run
+    from citygan.segmenting import LabelMaker
     from citygan.translation import split_for
 
-    own = None
-    with contextlib.suppress(CityganError):
-        own = set_of_run(translator)
+    own, scored_by = None, "ssim"
+    if isinstance(translator, LabelMaker):
+        from citygan.evaluation import set_of_settings
+
+        scored_by = "miou"
+        with contextlib.suppress(CityganError):
+            own = set_of_settings(translator.segmenter.settings)
+    else:
+        with contextlib.suppress(CityganError):
+            own = set_of_run(translator)
     names = dict.fromkeys((split or "val", "val", "test", "train"))
     for data, name in ((data, name) for data in (prepared, own) if data is not None for name in names):
         with contextlib.suppress(CityganError):
@@ -292,7 +347,7 @@ def _next_command(
             flags = {**given, "--split": None if name == "val" else name}
             flags["--data"] = None if own is not None and data.checksum == own.checksum else str(data.path)
             more = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
-            return f"citygan evaluate --metric ssim{more}"
+            return f"citygan evaluate --metric {scored_by}{more}"
     return None
 
 

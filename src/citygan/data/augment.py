@@ -74,3 +74,70 @@ class Jitter:
             piece = x[i : i + 1, ..., top : top + height, left : left + width]
             pieces.append(piece.flip(-1) if mirrored else piece)
         return torch.cat(pieces)
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """One batch's draws of a segmenter's augmentation: scale, crop, mirroring, all in one resampling.
+
+    Attributes:
+        size: (H, W) of the pictures.
+        crop: (H, W) of what is cut out.
+        scale: Factor of each picture, [N].
+        top: First row of each crop in the scaled picture, [N]; below 0 where that is smaller than the crop.
+        left: First column, [N].
+        mirrored: Whether each is mirrored, [N].
+    """
+
+    size: tuple[int, int]
+    crop: tuple[int, int]
+    scale: list[float]
+    top: list[float]
+    left: list[float]
+    mirrored: list[bool]
+
+    @staticmethod
+    def draw(
+        size: tuple[int, int],
+        crop: tuple[int, int],
+        scales: tuple[float, float],
+        mirror: bool,
+        seed: int,
+        positions: list[int],
+    ) -> Scaling:
+        """Draws for pictures at `positions` in the whole training; scales are even in their logarithm."""
+        scale: list[float] = []
+        top: list[float] = []
+        left: list[float] = []
+        mirrored: list[bool] = []
+        for position in positions:
+            random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, 1, position))))
+            factor = float(np.exp(random.uniform(np.log(scales[0]), np.log(scales[1]))))
+            scale.append(factor)
+            for first, side, cut in zip((top, left), size, crop, strict=True):
+                # a picture smaller than the crop lies within it
+                first.append(float(random.uniform(0, 1) * (side * factor - cut)))
+            mirrored.append(bool(random.integers(0, 2)) and mirror)
+        return Scaling(size, crop, scale, top, left, mirrored)
+
+    def picture(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] uint8 -> [N, C, h, w] uint8, bilinear, middle grey where there is no picture."""
+        y = F.grid_sample(x.float() - 127.5, self._grid(x.device), mode="bilinear", align_corners=False)
+        return y.add_(127.5).round_().clamp_(0, 255).byte()
+
+    def index(self, x: Tensor) -> Tensor:
+        """[N, H, W] ids -> [N, h, w]: the nearest, 255 where there is no picture."""
+        y = F.grid_sample(x[:, None].float() - 255, self._grid(x.device), mode="nearest", align_corners=False)
+        return y[:, 0].add_(255).round_().to(x.dtype)
+
+    def _grid(self, device: torch.device) -> Tensor:
+        """[N, h, w, 2]: where each pixel comes from, x and y from -1 to 1 over the picture."""
+        lines = []
+        for first, side, cut in ((self.left, self.size[1], self.crop[1]), (self.top, self.size[0], self.crop[0])):
+            place = torch.arange(cut, dtype=torch.float32) + 0.5
+            line = (place[None] + torch.tensor(first)[:, None]) / (torch.tensor(self.scale)[:, None] * side)
+            lines.append(line * 2 - 1)
+        x, y = lines
+        x = torch.where(torch.tensor(self.mirrored)[:, None], x.flip(-1), x)
+        shape = (len(self.scale), self.crop[0], self.crop[1])
+        return torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1).to(device)

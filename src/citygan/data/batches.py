@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from citygan.batch import Batch
-from citygan.data.augment import Jitter
+from citygan.data.augment import Jitter, Scaling
 from citygan.data.store import Split
 
 RESIDENT_SHARE = 0.5  # of the device's free memory that a split may take
@@ -31,6 +31,8 @@ class Feed:
         mirror: Whether half of the pictures are mirrored.
         seed: Of order, crops and mirroring.
         channels: C of the photo that is wanted: 1 turns it grey.
+        scales: Smallest and largest factor of a random scale, which together with `crop` goes in the place of `jitter`.
+        crop: Side of the crops then; None: as large as the pictures.
         rank: Which of the `ranks` processes this is, each of which takes its share of a step's pictures.
     """
 
@@ -45,6 +47,8 @@ class Feed:
         seed: int,
         device: torch.device,
         channels: int = 3,
+        scales: tuple[float, float] = (1.0, 1.0),
+        crop: int | None = None,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
@@ -52,6 +56,8 @@ class Feed:
         self.batch = batch
         self.jitter = jitter
         self.mirror = mirror
+        self.scales = scales
+        self.crop = crop
         self.seed = seed
         self.device = device
         self.rank = rank
@@ -73,7 +79,12 @@ class Feed:
         first = (step * self.ranks + self.rank) * self.batch
         positions = list(range(first, first + self.batch))
         tensors = self._fetch(step, positions)
-        jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions)
+        jitter: Jitter | Scaling
+        if self.scales != (1.0, 1.0) or self.crop is not None:
+            crop = self.size if self.crop is None else (self.crop, self.crop)
+            jitter = Scaling.draw(self.size, crop, self.scales, self.mirror, self.seed, positions)
+        else:
+            jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions)
         return Batch(
             photo=self._picture(tensors, "photo", jitter),
             label=jitter.index(tensors["label"]) if "label" in tensors else None,
@@ -111,7 +122,7 @@ class Feed:
         host = {name: torch.from_numpy(np.stack([array[i] for i in indices])) for name, array in self._arrays.items()}
         return {name: tensor.pin_memory() for name, tensor in host.items()} if self._reader else host
 
-    def _picture(self, tensors: dict[str, Tensor], name: str, jitter: Jitter) -> Tensor | None:
+    def _picture(self, tensors: dict[str, Tensor], name: str, jitter: Jitter | Scaling) -> Tensor | None:
         if name not in tensors:
             return None
         # [N, H, W, C] uint8 -> [N, C, H, W] float32 in [-1, 1], channels-last in memory

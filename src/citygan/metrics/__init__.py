@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from citygan.errors import UsageError, did_you_mean
-from citygan.metrics import labelled, perceptual, structural
+from citygan.metrics import fcnscore, labelled, perceptual, structural
 from citygan.metrics.figures import STD, Figure, FiniteMean, Gathered, Mean, TwoHistograms, absent
 from citygan.metrics.histograms import (
     GRADIENT_EDGES,
@@ -188,6 +188,24 @@ METRICS: dict[str, Metric] = {
             "of_painted_maps": "the nearest class colour, void ones too",
         },
         start=labelled.start_miou,
+    ),
+    "fcn-score": Metric(
+        name="fcn-score",
+        unit="",
+        better="higher",
+        scope="set",
+        measure=not_started,
+        gather=Mean,
+        parts=fcnscore.PARTS,
+        needs=("segmented",),
+        protocol={
+            "figure": "class IoU of a segmenter's label maps of the pictures; pixel and class accuracy beside it",
+            "oracle": "the real photos through the same segmenter",
+            "chance": "picture i against the labels of picture i + n // 2, modulo n",
+            "void": "true void is skipped",
+            "absent_classes": "left out of the mean; pix2pix's own figures count them 0",
+        },
+        start=fcnscore.start_fcn_score,
     ),
     "diversity": Metric(
         name="diversity",

@@ -18,12 +18,13 @@ from citygan.errors import CityganError, DataError, UsageError
 from citygan.metrics.figures import Figure, Gathered, absent
 from citygan.metrics.pairs import UInt8
 
-Need = Literal["label", "instance", "ids", "samples"]
+Need = Literal["label", "instance", "ids", "samples", "segmented"]
 """What `measure` may want besides the two pictures, by keyword:
 
 - `label`: the true ids, uint8 [H, W]
 - `instance`: the instance map, uint16 [H, W]; None where the set has none
 - `ids`: the picture's own ids, uint8 [H, W], where what is scored are label maps
+- `segmented`: what a segmenter sees in it and in the real picture (`Segmented`)
 - `samples`: several draws of the picture, a sequence of uint8 [H, W, C]
 """
 
@@ -31,6 +32,25 @@ Features = dict[bytes, npt.NDArray[np.float32]]
 """Features of pictures by `digest_of` their pixels."""
 
 _Shared = TypeVar("_Shared")
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What a segmenter sees in one picture, at the size of the true labels; all uint8 [H, W] ids of the class table.
+
+    Attributes:
+        ids: In the picture.
+        truth: The true labels.
+        oracle: In the real photo; None where that is not asked for.
+        chance: In the picture, at the size of `other`.
+        other: The true labels of another picture, for which this one was not made; None in a set of one.
+    """
+
+    ids: UInt8
+    truth: UInt8
+    oracle: UInt8 | None = None
+    chance: UInt8 | None = None
+    other: UInt8 | None = None
 
 
 class Memory(Protocol):
@@ -63,6 +83,7 @@ class Setup:
         weights: Given by name: a path, or `random`.
         classes: The table of labels and ids.
         draws: What the draws of `samples` depend on, for the protocol.
+        segmenter: What the protocol says of the segmenter that looks at pictures; None without.
         painting: What the painting was made from: `label` (it knows the truth), `photo`, or nothing.
         lacking: Why there is no `label`, no `ids`, no `samples`; what is not named here is there.
         memory: Keeps features of the real pictures.
@@ -72,6 +93,7 @@ class Setup:
     weights: Mapping[str, str] = field(default_factory=dict)
     classes: ClassTable | None = None
     draws: Mapping[str, Any] = field(default_factory=dict)
+    segmenter: Mapping[str, Any] | None = None
     painting: Literal["label", "photo"] | None = None
     lacking: Mapping[Need, CityganError] = field(default_factory=dict)
     memory: Memory = field(default_factory=NoMemory)

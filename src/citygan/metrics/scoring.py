@@ -15,7 +15,7 @@ import numpy.typing as npt
 from citygan.errors import CityganError, DataError
 from citygan.metrics import Metric
 from citygan.metrics.figures import Figure, Gathered, absent
-from citygan.metrics.metric import Need
+from citygan.metrics.metric import Need, Segmented
 from citygan.metrics.pairs import UInt8, check_pair, digest_of, threads
 
 NAMED = 5  # faulty pictures told in one message
@@ -31,6 +31,8 @@ class Trio:
         painting: What the painting in mean colours made of it.
         label, instance, ids, samples: What metrics may need besides (`citygan.metrics.metric.Need`).
         painting_ids: The `ids` of the painting.
+        segmented: What a segmenter sees in the picture.
+        painting_segmented: The same of the painting.
         shown: What it was made from, to be shown beside it.
         missing: What of these could not be had of this picture.
     """
@@ -44,6 +46,8 @@ class Trio:
     ids: UInt8 | None = None
     samples: tuple[UInt8, ...] | None = None
     painting_ids: UInt8 | None = None
+    segmented: Segmented | None = None
+    painting_segmented: Segmented | None = None
     shown: UInt8 | None = None
     missing: Mapping[Need, CityganError] = field(default_factory=dict)
 
@@ -204,7 +208,7 @@ def _measure(job: Job, metrics: Sequence[Metric]) -> Scored:
         try:
             own[metric.name] = metric.measure(fake, real, **_needed(metric, trio))
             if painting is not None and metric.no_painting is None:
-                of_painting = replace(trio, ids=trio.painting_ids)
+                of_painting = replace(trio, ids=trio.painting_ids, segmented=trio.painting_segmented)
                 painted[metric.name] = metric.measure(painting, real, **_needed(metric, of_painting))
         except CityganError as problem:
             problem.where = problem.where or trio.stem

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from citygan.recipes.base import Recipe, Update
 from citygan.recipes.pix2pix import Pix2Pix
+from citygan.recipes.segmenter import Segmentation
 
-RECIPES: dict[str, type[Pix2Pix]] = {"pix2pix": Pix2Pix}
+RECIPES: dict[str, type[Recipe]] = {"pix2pix": Pix2Pix, "segmenter": Segmentation}
 
 __all__ = ["RECIPES", "Recipe", "Update"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from citygan.batch import Batch
+from citygan.config import OptimizerSettings
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,37 @@ class Group:
         rate: Learning rate at the start.
         schedule: Factor of the rate at a step, given (step, steps in all).
         betas: Adam's.
+        kind: `adam` or `sgd`.
+        momentum: SGD's.
+        weight_decay: Added to the gradient, times the weight.
     """
 
     networks: tuple[str, ...]
     rate: float
     schedule: Callable[[int, int], float]
     betas: tuple[float, float]
+    kind: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What the optimizer keeps of each parameter from step to step."""
+        if self.kind == "sgd":
+            return ("momentum_buffer",) if self.momentum else ()
+        return ("step", "exp_avg", "exp_avg_sq")
 
     def optimizer(self, parameters: list[Tensor], *, fused: bool, recorded: bool) -> torch.optim.Optimizer:
         """The optimizer of these networks' parameters; `recorded`: its step can become part of a CUDA graph."""
         rate = torch.tensor(self.rate, device=parameters[0].device) if recorded else self.rate
-        optimizer = torch.optim.Adam(parameters, lr=rate, betas=self.betas, fused=fused, capturable=recorded)
+        optimizer: torch.optim.Optimizer
+        if self.kind == "sgd":
+            return torch.optim.SGD(
+                parameters, lr=rate, momentum=self.momentum, weight_decay=self.weight_decay, fused=fused
+            )
+        optimizer = torch.optim.Adam(
+            parameters, lr=rate, betas=self.betas, weight_decay=self.weight_decay, fused=fused, capturable=recorded
+        )
         if recorded:  # the steps before the recording are meant
             optimizer._warned_capturable_if_run_uncaptured = True
         return optimizer
@@ -58,7 +79,7 @@ class Recipe(ABC):
     """How one family learns. Autocast, memory layout, compilation, many devices and EMA are the engine's business.
 
     Attributes:
-        networks: By name; the generator is always called `generator`.
+        networks: By name; a generator is always called `generator`, a segmenter `segmenter`.
         groups: By name, in the order in which optimizers are made and saved.
         averaged: The networks of which the engine may keep an exponential moving average.
     """
@@ -94,3 +115,28 @@ class LinearDecay:
     def __call__(self, step: int, steps: int) -> float:
         decaying = max(1, round(steps * self.share))
         return min(1.0, (steps - step) / decaying)
+
+
+@dataclass(frozen=True)
+class PolyDecay:
+    """(1 - step / steps) to a power, 0 at the end."""
+
+    power: float
+
+    def __call__(self, step: int, steps: int) -> float:
+        return float(max(0.0, 1 - step / steps) ** self.power)
+
+
+def schedule_of(settings: OptimizerSettings) -> Callable[[int, int], float]:
+    """The schedule that settings name."""
+    if settings.schedule == "linear":
+        return LinearDecay(settings.decay_share)
+    return PolyDecay(settings.power) if settings.schedule == "poly" else constant
+
+
+def group_of(name: str, settings: OptimizerSettings) -> Group:
+    """The group of one network, by the settings."""
+    betas = (settings.beta1, settings.beta2)
+    return Group(
+        (name,), settings.rate, schedule_of(settings), betas, settings.name, settings.momentum, settings.weight_decay
+    )

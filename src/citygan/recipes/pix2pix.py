@@ -12,7 +12,7 @@ from citygan.batch import Batch
 from citygan.config import Settings
 from citygan.losses import ADVERSARIAL, RECONSTRUCTION
 from citygan.models import DISCRIMINATORS, GENERATORS, lookup
-from citygan.recipes.base import Group, LinearDecay, Recipe, Update, constant
+from citygan.recipes.base import Recipe, Update, group_of
 from citygan.recipes.inputs import InputEncoder
 
 
@@ -40,18 +40,15 @@ class Pix2Pix(Recipe):
         self.reconstruction = settings.losses.reconstruction
         self.conditional = settings.discriminator.conditional
         self.shared_pass = settings.discriminator.shared_pass
-        optimizer = settings.optimizer
-        schedule = LinearDecay(optimizer.decay_share) if optimizer.schedule == "linear" else constant
-        betas = (optimizer.beta1, optimizer.beta2)
         self.networks: dict[str, nn.Module] = {
             "generator": lookup(GENERATORS, settings.generator.name, "generator")(**generator)
         }
-        self.groups = {"generator": Group(("generator",), optimizer.rate, schedule, betas)}
+        self.groups = {"generator": group_of("generator", settings.optimizer)}
         if discriminator is not None:
             self.networks["discriminator"] = lookup(DISCRIMINATORS, settings.discriminator.name, "discriminator")(
                 **discriminator
             )
-            self.groups["discriminator"] = Group(("discriminator",), optimizer.rate, schedule, betas)
+            self.groups["discriminator"] = group_of("discriminator", settings.optimizer)
 
     def updates(self, batch: Batch) -> Iterator[Update]:
         assert batch.photo is not None

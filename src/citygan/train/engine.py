@@ -195,6 +195,8 @@ class Engine:
             tensors: Tensors = {}
             for (key, parameter), moved in zip(self._named(group_name), self._moved[group_name], strict=True):
                 for what, value in optimizer.state.get(moved, {}).items():
+                    if value is None:  # SGD without momentum
+                        continue
                     tensors[f"{key}.{what}"] = _unflat(value, parameter)
             parts[f"optimizer-{group_name}"] = tensors
         return parts
@@ -216,7 +218,7 @@ class Engine:
                 raise DamagedError(f"the state of optimizer-{group_name} is another network's", where=where)
             for (key, parameter), moved in zip(named, self._moved[group_name], strict=True):
                 moments = {}
-                for what in ("step", "exp_avg", "exp_avg_sq"):
+                for what in self.recipe.groups[group_name].kept:
                     if f"{key}.{what}" not in tensors:
                         raise DamagedError(f"optimizer-{group_name} lacks {key}.{what}", where=where)
                     value = tensors[f"{key}.{what}"]

@@ -1,0 +1,333 @@
+"""Settings as dataclasses: their names, defaults, meanings and ranges. `citygan.config` resolves them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+class OutOfRange(ValueError):
+    """Values outside their ranges: (key, what is wrong) of each."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{key}: {text}" for key, text in problems))
+        self.problems = problems
+
+
+def check(*rows: tuple[bool, str, object, str]) -> None:
+    """Refuses all that does not hold at once: (whether it holds, key, value, what is expected)."""
+    problems = [(key, f"expected {expected}, got {value}") for holds, key, value, expected in rows if not holds]
+    if problems:
+        raise OutOfRange(problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSettings:
+    """What the generator, and with it the discriminator, is shown of a label map."""
+
+    array: Literal["auto", "label", "source"] = "auto"
+    """Label maps or the set's source pictures; `auto`: label maps where there are any."""
+    encoding: Literal["colour", "onehot"] = "colour"
+    """`colour`: the class colours as a picture, as in pix2pix; `onehot`: one channel a class."""
+    instance_edges: bool = False
+    """Adds a channel with the boundaries between instances (the set must have instance maps)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSettings:
+    """Random changes of the training pictures (pix2pix, section 6.2)."""
+
+    jitter: float = 286 / 256
+    """Pictures are enlarged by this factor and cropped back at random; 1 is off."""
+    mirror: bool = True
+    """Pictures are mirrored left to right half of the time."""
+    scale_min: float = 1.0
+    """Segmenters: smallest factor of the random scale of each picture, before its crop; void fills what is missing."""
+    scale_max: float = 1.0
+    """Segmenters: its largest factor."""
+    crop: int | None = None
+    """Segmenters: side of the random crops; null: as large as the pictures are."""
+
+    def __post_init__(self) -> None:
+        ordered = 0.1 <= self.scale_min <= self.scale_max <= 8.0
+        check(
+            (1.0 <= self.jitter <= 4.0, "augment.jitter", self.jitter, "from 1 (off) to 4"),
+            (ordered, "augment.scale_min", self.scale_min, "from 0.1 to augment.scale_max, and that to 8"),
+            (self.jitter == 1.0 or not self.scales, "augment.jitter", self.jitter, "1 with a random scale or crop"),
+            (self.crop is None or self.crop >= 8, "augment.crop", self.crop, "at least 8, or null"),
+        )
+
+    @property
+    def scales(self) -> bool:
+        """Whether pictures are scaled and cropped as segmenters' are."""
+        return (self.scale_min, self.scale_max, self.crop) != (1.0, 1.0, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSettings:
+    """The network that paints."""
+
+    name: str = "unet"
+    """A row of `citygan.models.GENERATORS`."""
+    width: int = 64
+    """Filters of the first layer."""
+    depth: int | None = None
+    """Times the picture is halved; null: as often as its sides allow, at most 8 (pix2pix, section 6.1.1)."""
+    dropout: float = 0.5
+    """Rate in the three innermost decoder layers, in ResNets in each block; 0 is off."""
+    skips: bool = True
+    """U-Net: whether the decoder sees the encoder's maps; false is the encoder-decoder (pix2pix, section 4.3)."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """U-Net and ResNet: the norm behind most convolutions."""
+    upsample: Literal["transposed", "nearest", "bilinear"] = "transposed"
+    """U-Nets: transposed convolutions as in the paper, or a resize of that kind and a 3x3 convolution."""
+    blocks: int = 9
+    """ResNet: residual blocks; the published ones have 6 or 9."""
+    backbone: Literal["resnet50", "resnet101"] = "resnet50"
+    """DeepLabV3: the trunk."""
+
+    def __post_init__(self) -> None:
+        check(
+            (1 <= self.width <= 1024, "generator.width", self.width, "from 1 to 1024"),
+            (self.depth is None or 4 <= self.depth <= 12, "generator.depth", self.depth, "from 4 to 12, or null"),
+            (0.0 <= self.dropout < 1.0, "generator.dropout", self.dropout, "from 0 to below 1"),
+            (1 <= self.blocks <= 64, "generator.blocks", self.blocks, "from 1 to 64"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscriminatorSettings:
+    """The network that judges."""
+
+    name: str = "patchgan"
+    """A row of `citygan.models.DISCRIMINATORS`."""
+    width: int = 64
+    """Filters of the first layer."""
+    receptive_field: int = 70
+    """PatchGAN: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2)."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """PatchGAN and PixelGAN: the norm behind all convolutions but the first and the last."""
+    conditional: bool = True
+    """Whether it sees the generator's input beside the photo (pix2pix, equations 1 and 2)."""
+    shared_pass: bool = False
+    """Judge the fake once for both updates, the generator's first: a little faster, but not the paper's order."""
+
+    def __post_init__(self) -> None:
+        field = self.receptive_field
+        check(
+            (1 <= self.width <= 1024, "discriminator.width", self.width, "from 1 to 1024"),
+            (
+                field in (16, 70, 286),
+                "discriminator.receptive_field",
+                field,
+                "one of 16, 70, 286 (1x1 is discriminator.name=pixelgan)",
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterSettings:
+    """The network that tells classes, of the recipe `segmenter`; null is the network's own default."""
+
+    name: str = "unet-seg"
+    """A row of `citygan.models.SEGMENTERS`."""
+    width: int | None = None
+    """U-Net and FCN-8s: filters of the first stage."""
+    depth: int | None = None
+    """U-Net: times the photo is halved."""
+    backbone: Literal["resnet18", "resnet50", "resnet101"] | None = None
+    """DeepLabV3 and PSPNet: the trunk."""
+    enlarge: str | None = None
+    """WIDTHxHEIGHT that photos are enlarged to before the network, as pix2pix's FCN-score does (2048x1024)."""
+
+    def __post_init__(self) -> None:
+        size = self.enlarge is None or re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", self.enlarge) is not None
+        check(
+            (self.width is None or 1 <= self.width <= 1024, "segmenter.width", self.width, "from 1 to 1024, or null"),
+            (self.depth is None or 1 <= self.depth <= 12, "segmenter.depth", self.depth, "from 1 to 12, or null"),
+            (size, "segmenter.enlarge", self.enlarge, "WIDTHxHEIGHT, or null"),
+        )
+
+    @property
+    def enlarged(self) -> tuple[int, int] | None:
+        """(width, height) of `enlarge`."""
+        if self.enlarge is None:
+            return None
+        width, height = self.enlarge.split("x")
+        return int(width), int(height)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """The terms of the generator's objective and their weights (pix2pix, equation 4)."""
+
+    lambda_gan: float = 1.0
+    """Weight of the adversarial term; 0 leaves the discriminator out."""
+    lambda_l1: float = 100.0
+    """Weight of the difference to the real photo, whichever `reconstruction` names."""
+    adversarial: str = "cross-entropy"
+    """A row of `citygan.losses.ADVERSARIAL`: how the discriminator judges and the generator fools it."""
+    reconstruction: Literal["l1", "mse", "none"] = "l1"
+    """The difference to the real photo: mean absolute (pix2pix, equation 3), mean squared, or none."""
+
+    def __post_init__(self) -> None:
+        weights = (self.lambda_gan, self.lambda_l1)
+        alone = self.reconstruction == "none" and self.lambda_gan == 0 and self.lambda_l1 > 0
+        check(
+            (0.0 <= self.lambda_gan < math.inf, "losses.lambda_gan", self.lambda_gan, "a finite number from 0"),
+            (0.0 <= self.lambda_l1 < math.inf, "losses.lambda_l1", self.lambda_l1, "a finite number from 0"),
+            (weights != (0, 0), "losses", "all weights 0", "at least one of lambda_gan and lambda_l1 above 0"),
+            (not alone, "losses.reconstruction", "none", "l1 or mse with lambda_gan 0"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsSettings:
+    """Published weights for the trunks of those networks that have one.
+
+    Each is null (torchvision's file, in `TORCH_HOME`), a path, or the word `random`.
+    """
+
+    resnet18: str | None = None
+    """Of ResNet-18: null is torchvision's file, in `TORCH_HOME`; or a path; or `random`."""
+    resnet50: str | None = None
+    """Of ResNet-50; likewise."""
+    resnet101: str | None = None
+    """Of ResNet-101; likewise."""
+    deeplabv3_resnet50: str | None = None
+    """Of DeepLabV3 on ResNet-50; likewise."""
+    deeplabv3_resnet101: str | None = None
+    """Of DeepLabV3 on ResNet-101; likewise."""
+    vgg16: str | None = None
+    """Of VGG-16; likewise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSettings:
+    """Adam, for both networks (pix2pix, section 3.3); segmenters may take SGD."""
+
+    name: Literal["adam", "sgd"] = "adam"
+    """Adam, or stochastic gradient descent with momentum."""
+    rate: float = 2e-4
+    """Learning rate."""
+    beta1: float = 0.5
+    """Decay of the first moment."""
+    beta2: float = 0.999
+    """Decay of the second moment."""
+    momentum: float = 0.9
+    """Of SGD."""
+    weight_decay: float = 0.0
+    """Of SGD, and added to the gradient by Adam too."""
+    schedule: Literal["constant", "linear", "poly"] = "constant"
+    """`constant` as in the paper; `linear`: constant, then down to 0 over the last `decay_share` of the steps; `poly`:
+    (1 - step/steps)^`power`."""
+    power: float = 0.9
+    """Of the schedule `poly`."""
+    decay_share: float = 0.5
+    """Share of the steps over which `linear` falls."""
+
+    def __post_init__(self) -> None:
+        check(
+            (0.0 < self.rate < 1.0, "optimizer.rate", self.rate, "above 0 and below 1"),
+            (0.0 <= self.beta1 < 1.0, "optimizer.beta1", self.beta1, "from 0 to below 1"),
+            (0.0 <= self.beta2 < 1.0, "optimizer.beta2", self.beta2, "from 0 to below 1"),
+            (0.0 <= self.momentum < 1.0, "optimizer.momentum", self.momentum, "from 0 to below 1"),
+            (0.0 <= self.weight_decay < 1.0, "optimizer.weight_decay", self.weight_decay, "from 0 to below 1"),
+            (0.0 < self.power <= 10.0, "optimizer.power", self.power, "above 0 to 10"),
+            (0.0 < self.decay_share <= 1.0, "optimizer.decay_share", self.decay_share, "above 0 to 1"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How long and how the engine trains."""
+
+    epochs: float = 200.0
+    """Times every picture is seen; used where `steps` is null."""
+    steps: int | None = None
+    """Steps in all; goes before `epochs`."""
+    batch: int = 1
+    """Pictures a step on each device."""
+    accumulate: int = 1
+    """Parts into which a step's batch is cut to save memory; gradients are averaged, batch norm sees each by itself."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """Arithmetic of the networks; weights and losses stay float32."""
+    channels_last: bool = True
+    """Memory layout; faster nearly everywhere, same arithmetic."""
+    compile: bool = False
+    """Compile the networks (`torch.compile`): slow to start, then faster for narrow ones."""
+    cuda_graphs: bool = False
+    """Record a step once and replay it, which saves its launches (CUDA, no accumulation, one device)."""
+    ema: float = 0.0
+    """Decay of the exponential moving average of the generator, which then translates; early on it is
+    (1 + step) / (10 + step); 0 is off."""
+    log_every_steps: int = 50
+    """Steps between lines of metrics.jsonl."""
+    sample_every_steps: int = 1000
+    """Steps between sample sheets."""
+    checkpoint_every_steps: int = 1000
+    """Steps between checkpoints, each validated."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too, into the run's folder (needs the extra `tensorboard`)."""
+    validation_pictures: int = 50
+    """Pictures of the validation split that give a checkpoint its score, evenly chosen."""
+
+    def __post_init__(self) -> None:
+        divides = self.accumulate < 1 or self.batch % self.accumulate == 0
+        whole = self.accumulate <= 1 or not self.cuda_graphs
+        every = ("log_every_steps", "sample_every_steps", "checkpoint_every_steps", "validation_pictures")
+        check(
+            (0 < self.epochs < math.inf, "train.epochs", self.epochs, "above 0"),
+            (self.steps is None or self.steps >= 1, "train.steps", self.steps, "at least 1, or null"),
+            (self.batch >= 1, "train.batch", self.batch, "at least 1"),
+            (self.accumulate >= 1, "train.accumulate", self.accumulate, "at least 1"),
+            (divides, "train.accumulate", self.accumulate, f"a divisor of train.batch ({self.batch})"),
+            (whole, "train.cuda_graphs", True, "false with train.accumulate"),
+            (0.0 <= self.ema < 1.0, "train.ema", self.ema, "from 0 to below 1"),
+            *((getattr(self, name) >= 1, f"train.{name}", getattr(self, name), "at least 1") for name in every),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides what a run learns. Saved as `config.yaml`; `train --config` on it repeats the run."""
+
+    model: str = "pix2pix"
+    """The named model this started from (`citygan models`)."""
+    recipe: str = "pix2pix"
+    """A row of `citygan.recipes.RECIPES`: which networks learn from which losses, in which order."""
+    data: str | None = None
+    """The prepared set; null: the last one."""
+    init: str | None = None
+    """A run or checkpoint whose weights to start from."""
+    seed: int = 0
+    """Decides the weights at the start, the order of the pictures, jitter and dropout."""
+    quick: bool = False
+    """Whether the preset's small, short form is used."""
+    inference: Literal["auto", "paper", "running", "deterministic"] = "auto"
+    """At test time: `paper`: dropout and each picture's own statistics (pix2pix, section 3.3); `running`: dropout and
+    the running statistics; `deterministic`: these without dropout; `auto`: `paper` at batch 1, else `running`."""
+    input: InputSettings = field(default_factory=InputSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    generator: GeneratorSettings = field(default_factory=GeneratorSettings)
+    discriminator: DiscriminatorSettings = field(default_factory=DiscriminatorSettings)
+    segmenter: SegmenterSettings = field(default_factory=SegmenterSettings)
+    losses: LossSettings = field(default_factory=LossSettings)
+    weights: WeightsSettings = field(default_factory=WeightsSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+    def __post_init__(self) -> None:
+        check((0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, in the order of the fields."""
+        return dataclasses.asdict(self)
+
+    @property
+    def inference_mode(self) -> str:
+        """`inference` with `auto` decided."""
+        return self.inference if self.inference != "auto" else "paper" if self.train.batch == 1 else "running"

@@ -1,0 +1,191 @@
+"""What a run shows and scores while it trains, by what it trains: a generator, or a segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from citygan.baseline import fit_painter
+from citygan.building import Built
+from citygan.config import Settings
+from citygan.data.store import PreparedSet, Split
+from citygan.infer import Translator
+from citygan.metrics.miou import confusion, segmentation_figure
+from citygan.metrics.pairs import UInt8
+from citygan.metrics.pictures import psnr, ssim
+from citygan.runs import GENERATOR, SEGMENTER
+from citygan.segmenting import Segmenter
+from citygan.sheets import few_colours, label_colours
+from citygan.train.engine import Engine
+
+
+class Trial(Protocol):
+    """Uses the network as it stands.
+
+    Attributes:
+        kind: What a checkpoint says it is.
+        titles: Of the columns of a sample sheet.
+        score: The figure that decides which checkpoint is the best.
+        beside: What stands beside the figures.
+    """
+
+    kind: str
+    titles: tuple[str, ...]
+    score: str
+    beside: str | None
+
+    def row(self, index: int) -> list[UInt8]:
+        """A picture of the validation split, for the sample sheet."""
+
+    def figures(self, indices: Sequence[int]) -> dict[str, float]:
+        """Over these pictures of the validation split."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must say of it."""
+
+    def few_colours(self) -> bool:
+        """Whether the pictures it learns from look like label maps."""
+
+
+def trial_of(settings: Settings, data: PreparedSet, built: Built, engine: Engine, split: Split) -> Trial:
+    """The trial of what a run trains."""
+    if built.inputs is None:
+        return SegmenterTrial(settings, data, built, engine, split)
+    return GeneratorTrial(settings, data, built, engine, split)
+
+
+class GeneratorTrial:
+    """A generator's pictures beside the real ones, and beside the painting in mean colours."""
+
+    kind = GENERATOR
+    titles: tuple[str, ...] = ("input", "generated", "real")
+    score = "ssim"
+
+    def __init__(self, settings: Settings, data: PreparedSet, built: Built, engine: Engine, split: Split) -> None:
+        assert built.inputs is not None
+        self.settings, self.data, self.built, self.engine, self.split = settings, data, built, engine, split
+        self.inputs = built.inputs
+        self.painting: dict[str, float] | None = None
+        self.beside: str | None = None
+
+    def translator(self) -> Translator:
+        """The network, used exactly as `citygan translate` would."""
+        mode: Any = self.settings.inference_mode
+        return Translator(
+            self.engine.averages.get("generator", self.engine.networks["generator"]),
+            self.inputs,
+            mode=mode,
+            device=self.engine.device,
+            seed=self.settings.seed,
+        )
+
+    def row(self, index: int) -> list[UInt8]:
+        translator = self.translator()
+        given = self._input(index)
+        fake = translator.translate(given, instances=self._instances(index))
+        shown = label_colours(given, translator.classes) if translator.classes is not None else given
+        assert self.split.photo is not None
+        return [shown, fake, np.asarray(self.split.photo[index])]
+
+    def figures(self, indices: Sequence[int]) -> dict[str, float]:
+        """Mean SSIM and PSNR, beside the painting's."""
+        translator = self.translator()
+        fakes = (translator.translate(self._input(i), instances=self._instances(i)) for i in indices)
+        figures = self._compare(indices, fakes)
+        if self.painting is None:
+            painter = fit_painter(self.data)
+            self.beside = painter.name
+            labels = self.split.label
+            painted = (painter(None if labels is None else np.asarray(labels[i]), self.built.channels) for i in indices)
+            self.painting = self._compare(indices, (picture for picture in painted if picture is not None))
+        return figures | {f"mean_colour_{name}": value for name, value in self.painting.items()}
+
+    def state(self) -> dict[str, Any]:
+        return {"inputs": self.inputs.to_dict(), "inference": self.settings.inference_mode}
+
+    def few_colours(self) -> bool:
+        """Whether the pictures it learns from look like label maps."""
+        source = self.data.split("train").source
+        return not self.inputs.is_label and source is not None and few_colours(np.asarray(source[0]))
+
+    def _input(self, index: int) -> UInt8:
+        array = self.split.label if self.inputs.is_label else self.split.source
+        assert array is not None
+        return np.asarray(array[index])
+
+    def _instances(self, index: int) -> np.ndarray | None:
+        if not self.inputs.edges or self.split.instance is None:
+            return None
+        return np.asarray(self.split.instance[index])
+
+    def _compare(self, indices: Sequence[int], pictures: Iterable[UInt8]) -> dict[str, float]:
+        assert self.split.photo is not None
+        scores = []
+        for index, picture in zip(indices, pictures, strict=False):
+            real = np.asarray(self.split.photo[index])[..., : picture.shape[-1]]
+            scores.append((float(ssim(picture, real)[0]), float(psnr(picture, real)[0])))
+        if not scores:
+            return {}
+        finite = [value for _, value in scores if np.isfinite(value)]
+        return {
+            "ssim": float(np.mean([value for value, _ in scores])),
+            "psnr": float(np.mean(finite)) if finite else float("inf"),
+        }
+
+
+class SegmenterTrial:
+    """A segmenter's label maps against the true ones, at the prepared size."""
+
+    kind = SEGMENTER
+    titles: tuple[str, ...] = ("photo", "predicted", "true")
+    score = "miou"
+    beside: str | None = None
+
+    def __init__(self, settings: Settings, data: PreparedSet, built: Built, engine: Engine, split: Split) -> None:
+        assert data.classes is not None
+        self.settings, self.built, self.engine, self.split = settings, built, engine, split
+        self.classes = data.classes
+
+    def segmenter(self) -> Segmenter:
+        """The network, used exactly as `citygan translate` would."""
+        return Segmenter(
+            self.engine.averages.get("segmenter", self.engine.networks["segmenter"]),
+            self.classes,
+            device=self.engine.device,
+            enlarged=self.settings.segmenter.enlarged,
+        )
+
+    def row(self, index: int) -> list[UInt8]:
+        assert self.split.photo is not None and self.split.label is not None
+        photo, segmenter = np.asarray(self.split.photo[index]), self.segmenter()
+        true = label_colours(np.asarray(self.split.label[index]), self.classes)
+        return [photo, segmenter.palette[segmenter.segment(photo)], true]
+
+    def figures(self, indices: Sequence[int]) -> dict[str, float]:
+        """mIoU, pixel accuracy and mean class accuracy; without those that the labels give none of."""
+        assert self.split.photo is not None and self.split.label is not None
+        segmenter = self.segmenter()
+        matrix = sum(
+            confusion(
+                segmenter.ids(segmenter.segment(np.asarray(self.split.photo[i]))),
+                np.asarray(self.split.label[i]),
+                self.classes,
+            )
+            for i in indices
+        )
+        found = segmentation_figure(np.asarray(matrix), self.classes)
+        values = {"miou": found["mean"], **{key: found[key] for key in ("pixel_accuracy", "class_accuracy")}}
+        return {name: float(value) for name, value in values.items() if value is not None}
+
+    def state(self) -> dict[str, Any]:
+        enlarged = self.settings.segmenter.enlarged
+        return {"classes": self.classes.to_dict(), "enlarged": None if enlarged is None else list(enlarged)}
+
+    def few_colours(self) -> bool:
+        """It learns from photos."""
+        return False
+
+
+__all__ = ["Trial", "trial_of"]
