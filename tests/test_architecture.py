@@ -59,9 +59,11 @@ ROOMS: dict[str, str] = {
     "report": "errors files yamlfile figurefile train runs",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets baseline runs "
     "building resuming infer report",
+    "study": "errors files yamlfile progress devices config presets pictures data data.labels train metrics sheets "
+    "baseline figurefile runs building infer evaluation report training",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runs building infer translation evaluation report training",
+    "metrics figurefile runs building infer translation evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = ("errors", "files", "yamlfile", "progress", "config", "presets", "pictures", "data", "cli", "")

@@ -220,12 +220,12 @@ _ALL = (
         rows=(
             Row("baseline", BASELINE, overrides=PLAIN, paper=BASELINE),
             Row("baseline-mse", "Baseline Model with MSE", "pix2pix-mse", paper="Baseline Model with MSE"),
-            Row("deeplab", "Pre-trained from pytorch", "pix2pix-deeplab", paper="Pre-trained from pytorch", cost=2.0),
+            Row("deeplab", "Pre-trained from pytorch", "pix2pix-deeplab", paper="Pre-trained from pytorch", cost=2.1),
             Row("literature", "Pre-trained from literature", "pix2pix-mse", paper="Pre-trained from literature",
                 from_weights=True),
-            Row("enhanced", "Enhanced baseline model", "enhanced", paper="Enhanced baseline model", cost=1.5),
+            Row("enhanced", "Enhanced baseline model", "enhanced", paper="Enhanced baseline model"),
             Row("enhanced-mse", "Enhanced baseline model with MSE", "enhanced-mse",
-                paper="Enhanced baseline model with MSE", cost=1.5),
+                paper="Enhanced baseline model with MSE"),
         ),
         columns=THREE_SPLITS,
         notes=(
