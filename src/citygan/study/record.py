@@ -31,8 +31,13 @@ def record_of(
         data: Name, checksum, size and splits of the set, and which split stands for which (`stands_for`).
         outcomes: Of each row by its name, those of its seeds.
     """
-    rows = [_row(study, row, options, data, outcomes.get(row.name, [])) for row in study.rows]
     results = [outcome["results"] for found in outcomes.values() for outcome in found if outcome["status"] == "done"]
+    rows = [
+        _reference(study, row, options, data, results)
+        if row.reference
+        else _row(study, row, options, data, outcomes.get(row.name, []))
+        for row in study.rows
+    ]
     paper = study.paper
     title = f"{study.title} ({QUICK})" if options.quick else study.title
     return {
@@ -58,7 +63,7 @@ def record_of(
             for c in study.columns
         ],
         "rows": rows,
-        "mean_colour": _mean_colour(study, options, data, results),
+        "mean_colour": _beside(study, options, data, results, "mean_colour"),
         "notes": _notes(study, options),
         "protocol": _protocol(results),
         "assigned": list(options.assigned),
@@ -90,7 +95,7 @@ def _row(
     status, short, reason = _status(row, options, outcomes)
     done = [outcome for outcome in outcomes if outcome["status"] == "done"]
     figures = {
-        column.key: _cell(column, options, data, [o["results"] for o in done], short, reason, row.reference)
+        column.key: _cell(column, options, data, [o["results"] for o in done], short, reason)
         for column in study.columns
     }
     random = sorted({name for outcome in done for name in outcome["random"] if _uses(row, name)})
@@ -118,8 +123,6 @@ def _uses(row: Row, weights: str) -> bool:
 
 def _status(row: Row, options: Options, outcomes: Sequence[Mapping[str, Any]]) -> tuple[str, str | None, str | None]:
     """`done`, `reference`, `not run` or `failed`; in short, and with the reason."""
-    if row.reference:
-        return "reference", None, None
     if row.cannot is not None:
         return "not run", f"not run: {row.cannot}", f"{row.title}: {row.cannot}"
     if row.from_weights and options.init is None:
@@ -141,19 +144,18 @@ def _cell(
     results: Sequence[Mapping[str, Any]],
     short: str | None,
     reason: str | None,
-    reference: bool = False,
     beside: str | None = None,
 ) -> Record:
     """A figure over the seeds; or why there is none.
 
     Args:
-        beside: `mean_colour`: of the painting, instead of what was generated.
+        beside: Of the painting (`mean_colour`) or of the photos (`oracle`), instead of what was generated.
     """
     if column.metric == "fcn-score" and options.segmenter is None:
         return _absent(NO_SEGMENTER, "--segmenter names the run that judges the streets")
     if column.split not in data["stands_for"]:
         return _absent("not run: no such split", f"the set has nothing to score as {column.split}")
-    if reference and column.metric != "fcn-score":
+    if beside == "oracle" and column.metric != "fcn-score":
         return _absent("–", "the photos themselves: nothing to compare them with")
     if not results:
         return _absent(short or "not run", reason or "no row was scored")
@@ -185,14 +187,32 @@ def _absent(short: str, reason: str) -> Record:
     return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": reason}
 
 
-def _mean_colour(
-    study: Study, options: Options, data: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
+def _reference(
+    study: Study, row: Row, options: Options, data: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
+) -> Record:
+    """The real photos, in the place of what was generated."""
+    return {
+        "name": row.name,
+        "title": row.title,
+        "status": "reference",
+        "short": None,
+        "reason": None,
+        "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
+        "figures": _beside(study, options, data, results, "oracle"),
+        "runs": [],
+        "command": None,
+        "notes": [],
+    }
+
+
+def _beside(
+    study: Study, options: Options, data: Mapping[str, Any], results: Sequence[Mapping[str, Any]], beside: str
 ) -> dict[str, Record]:
-    """The same painting beside every row: the figures of the first row that has them."""
+    """What stands beside every row and is the same there: the figures of the first row that has them."""
     cells = {}
     for column in study.columns:
-        each = [_cell(column, options, data, [one], None, None, beside="mean_colour") for one in results]
-        each = each or [_cell(column, options, data, [], None, None)]
+        each = [_cell(column, options, data, [one], None, None, beside) for one in results]
+        each = each or [_cell(column, options, data, [], None, None, beside)]
         cells[column.key] = next((cell for cell in each if cell["mean"] is not None), each[0])
     return cells
 
