@@ -8,6 +8,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ import pytest
 
 from citygan.config import resolve
 from citygan.data.store import PreparedSet
-from citygan.errors import UsageError
+from citygan.errors import DivergedError, Interrupted, UsageError
+from citygan.evaluation import evaluate_run
 from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
 from citygan.study.planning import Options, plan, settings_of
 from citygan.study.record import NO_SEGMENTER, record_of
 from citygan.study.rows import STUDIES, study
+from citygan.study.running import Place, splits_of
+from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, heads, lines, markdown, shown
+from citygan.training import run_training
 from tests.street import Result, Street, hashes
 from tests.tiny import prepared_set
 
@@ -31,6 +36,7 @@ TINY = (
     *("--data", "tiny", "--quick", "--device", "cpu", "--set", "train.steps=2"),
     *("--set", "generator.width=4", "--set", "discriminator.width=4"),
 )
+TRAINING = "citygan.study.running.run_training"
 OPTIONS = Options(data="tiny", quick=True)
 each_study = pytest.mark.parametrize("name", STUDIES)
 
@@ -196,7 +202,7 @@ def test_figures_of_a_segmenter_appear_where_the_metric_gives_them() -> None:
 
 
 def _results(metric: str, **parts: float) -> dict[str, Any]:
-    protocol = {"size": None, "std": "", "metrics": {}, "mean_colour": {}, "versions": {}, "model": {}}
+    protocol: dict[str, Any] = {"size": None, "std": "", "metrics": {}, "mean_colour": {}, "versions": {}, "model": {}}
     figure = {"mean": 0.1, **parts, "mean_colour": {"mean": 0.05}}
     return {"val": {"metrics": {metric: figure}, "protocol": protocol}}
 
@@ -225,25 +231,22 @@ def test_other_data_or_settings_do_not_overwrite_a_table(desk: Street) -> None:
 
 
 def test_an_interrupted_row_goes_on(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
-    from citygan.errors import Interrupted
-    from citygan.study import running
-
-    real, calls = running.run_training, []
+    calls: list[bool] = []
 
     def stopped(settings: Any, *arguments: Any, **more: Any) -> None:
         """Stops the second run after its first step."""
         calls.append(more.get("resume", False))
         if len(calls) == 2:
             short = dataclasses.replace(settings, train=dataclasses.replace(settings.train, steps=1))
-            real(short, *arguments, **more)
+            run_training(short, *arguments, **more)
             raise Interrupted("stopped at step 1", signal_number=2)
-        real(settings, *arguments, **more)
+        run_training(settings, *arguments, **more)
 
-    monkeypatch.setattr(running, "run_training", stopped)
+    monkeypatch.setattr(TRAINING, stopped)
     result = desk.run("study", "alpha", *TINY, "--out", "stopped")
     assert result.code == 130 and "go on with: citygan study alpha --resume --out stopped" in result.err
     assert "not run yet" in (desk.path / "stopped" / "study.md").read_text("utf-8")
-    monkeypatch.setattr(running, "run_training", real)
+    monkeypatch.setattr(TRAINING, run_training)
     done = desk.done("study", "alpha", "--resume", "--out", "stopped")
     assert "at step 1" in done.err and done.err.count("there already") == 1
     whole, gone_on = ran(desk, "alpha")[1], json.loads((desk.path / "stopped" / "study.json").read_text("utf-8"))
@@ -251,23 +254,18 @@ def test_an_interrupted_row_goes_on(desk: Street, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_row_that_fails_is_told_and_the_others_go_on(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
-    from citygan.errors import DivergedError
-    from citygan.study import running
-
-    real = running.run_training
-
     def failing(settings: Any, *arguments: Any, **more: Any) -> None:
         if settings.model == "pix2pix-alpha75":
             raise DivergedError("the loss g_l1 is not finite", step=1)
-        real(settings, *arguments, **more)
+        run_training(settings, *arguments, **more)
 
-    monkeypatch.setattr(running, "run_training", failing)
+    monkeypatch.setattr(TRAINING, failing)
     result = desk.run("study", "alpha", *TINY, "--out", "failing")
     assert result.code == 4 and "alpha = 75" in result.error
     record = json.loads((desk.path / "failing" / "study.json").read_text("utf-8"))
     assert [row["status"] for row in record["rows"]] == ["done", "failed", "done"]
     assert "g_l1" in record["rows"][1]["reason"] and "g_l1" in result.out
-    monkeypatch.setattr(running, "run_training", real)
+    monkeypatch.setattr(TRAINING, run_training)
     assert desk.run("study", "alpha", *TINY, "--out", "failing").code == 0
 
 
@@ -282,6 +280,30 @@ def test_weights_that_are_not_there_leave_a_row_out(desk: Street, monkeypatch: p
     row = record["rows"][0]
     assert row["short"] == "not run: weights missing" and "weights fetch" in row["reason"]
     assert "quick" not in result.out and not (desk.path / "full" / "runs").exists()
+
+
+def test_weights_that_came_later_fill_what_was_lacking(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the figure that there was not is computed, and nothing is trained."""
+    ran(desk, "alpha")
+    out = desk.path / "later"
+    shutil.copytree(desk.path / "studies" / "alpha", out)
+    asked: list[list[str]] = []
+
+    def with_lpips(translator: Any, split: str, metrics: list[str], **more: Any) -> dict[str, Any]:
+        asked.append(metrics)
+        result = evaluate_run(translator, split, ["l1"], **more)
+        return {**result, "metrics": {"lpips": result["metrics"]["l1"]}}
+
+    monkeypatch.setattr("citygan.study.running.evaluate_run", with_lpips)
+    desk.done("study", "alpha", "--resume", "--out", "later")
+    record = json.loads((out / "study.json").read_text("utf-8"))
+    assert asked == [["lpips"]] * 9, "three splits of three rows"
+    before = ran(desk, "alpha")[1]
+    for row, old in zip(record["rows"], before["rows"], strict=True):
+        assert row["figures"]["lpips.mean.val"]["mean"] is not None
+        assert row["figures"]["ssim.mean.val"] == old["figures"]["ssim.mean.val"]
+    desk.done("study", "alpha", "--resume", "--out", "later")
+    assert len(asked) == 9
 
 
 # the tables themselves
@@ -397,8 +419,6 @@ def test_json_is_one_object(desk: Street) -> None:
 
 
 def test_val_stands_for_a_test_split_that_cannot_be_scored(desk: Street) -> None:
-    from citygan.study.running import splits_of
-
     data = PreparedSet.open(prepared_set(desk.path / "data" / "two"))
     assert splits_of(data, ("train", "val", "test")) == {"train": "train", "test": "val"}
     assert splits_of(data, ("val",)) == {"val": "val"}
@@ -406,9 +426,6 @@ def test_val_stands_for_a_test_split_that_cannot_be_scored(desk: Street) -> None
 
 
 def test_runs_side_by_side_are_those_one_after_the_other(desk: Street) -> None:
-    from citygan.study.running import Place
-    from citygan.study.sidebyside import run_side_by_side
-
     jobs = plan(STUDIES["alpha"], OPTIONS, "0")[:2]
     place = Place(desk.path / "nowhere", desk.path / "no-data", "cpu")
     outcomes = run_side_by_side(jobs, {}, OPTIONS, place, ["cpu", "cpu"])

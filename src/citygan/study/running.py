@@ -101,35 +101,52 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
 def _score(
     path: Path, data: PreparedSet, split: str, names: Sequence[str], options: Options, place: Place
 ) -> dict[str, Any]:
-    """The evaluation of a run on a split: the one that is kept, if it has every figure; else a new one."""
+    """The evaluation of a run on a split: what is kept of it, and the figures that it lacks computed now."""
     done = steps(path / "checkpoints")[-1]
     state = read_state(path_of(path / "checkpoints", done))
+    wanted = [name for name in names if computable(name, options)]
     asked = {
-        "metrics": [name for name in names if computable(name, options)],
-        "segmenter": options.segmenter,
         "data": data.checksum,
         "step": done,
         "weights": state["files"].get(state.get("use"), {}).get("sha256"),
+        "segmenter": options.segmenter,
     }
-    kept = path / f"study-{split}.json"
-    if kept.is_file():
-        try:
-            before = read_json(kept)
-        except DamagedError:
-            before = {}
-        figures = before.get("result", {}).get("metrics", {})
-        if before.get("asked") == asked and not any("exit_code" in figure for figure in figures.values()):
-            return dict(before["result"])
-    translator = load(path, device=place.device)
+    before = _kept(path / f"study-{split}.json", asked)
+    there = {name: figure for name, figure in before.get("metrics", {}).items() if "exit_code" not in figure}
+    lacking = [name for name in wanted if name not in there]
+    if before and not lacking:
+        return before
     more: dict[str, Any] = {}
-    if options.segmenter is not None and "fcn-score" in asked["metrics"]:
+    if "fcn-score" in lacking:
         more["segmenter"] = options.segmenter
-    result = evaluate_run(translator, split, asked["metrics"], data=data, **more)
-    keep_figures(path, result)
-    write_report(path)
-    clean_temporaries(path)
-    write_json(kept, {"asked": asked, "result": result})
+    result = evaluate_run(load(path, device=place.device), split, lacking, data=data, **more)
+    if before:
+        figures = there | result["metrics"]
+        of_metrics = before["protocol"]["metrics"] | result["protocol"]["metrics"]
+        result = before | {
+            "metrics": {name: figures[name] for name in wanted},
+            "protocol": before["protocol"] | {"metrics": of_metrics},
+        }
+    if result != before:
+        keep_figures(path, result)
+        write_report(path)
+        clean_temporaries(path)
+        write_json(path / f"study-{split}.json", {"asked": asked, "result": result})
     return result
+
+
+def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found before of the same pictures; nothing where there is none, or of others.
+
+    By another segmenter all is found anew.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        kept = read_json(path)
+    except DamagedError:
+        return {}
+    return dict(kept["result"]) if kept.get("asked") == asked else {}
 
 
 def computable(name: str, options: Options) -> bool:

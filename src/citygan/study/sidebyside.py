@@ -54,6 +54,8 @@ def run_side_by_side(
             process = context.Process(target=_alone, args=arguments)
             process.start()
             alive[device] = process
+            if stopped:
+                process.terminate()
             sender.close()
             try:
                 outcome = receiver.recv()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from citygan.data.store import PreparedSet
 from citygan.devices import pick_device
-from citygan.errors import CityganError, DamagedError, PartialError, UsageError, counted
+from citygan.errors import DamagedError, PartialError, UsageError, counted
 from citygan.files import clean_temporaries, lock, read_json, write_bytes, write_json, write_text
 from citygan.progress import say
 from citygan.study.page import page, study_sheet
@@ -72,6 +73,8 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, devi
         metrics = study.metrics
         place = Place(out, data.path, devices[0])
         outcomes: list[Outcome] = []
+        write = functools.partial(_write, study, data, options, out, devices[0], jobs)
+        write(outcomes, pictures=False)  # so that --resume finds what it is to go on with
         try:
             if len(devices) > 1:
                 outcomes = run_side_by_side(jobs, metrics, options, place, devices)
@@ -81,10 +84,9 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, devi
                     outcomes.append(run_job(job, metrics, options, place))
                     if outcomes[-1]["status"] != "done":
                         say(f"{job.row.title}: {outcomes[-1]['short']}: {outcomes[-1]['reason']}")
-        except (CityganError, KeyboardInterrupt):
-            _write(study, data, options, out, devices[0], jobs, outcomes)
-            raise
-        return _write(study, data, options, out, devices[0], jobs, outcomes)
+        finally:
+            record = write(outcomes, pictures=len(outcomes) == len(jobs))
+        return record
 
 
 def _write(
@@ -95,8 +97,10 @@ def _write(
     device: str,
     jobs: Sequence[Job],
     outcomes: Sequence[Outcome],
+    *,
+    pictures: bool,
 ) -> Record:
-    """All files of a study, from what its runs gave so far."""
+    """All files of a study, from what its runs gave so far; the sheet of pictures only at its end."""
     by_row: dict[str, list[Outcome]] = {}
     for job, outcome in zip(jobs, outcomes, strict=False):
         by_row.setdefault(job.row.name, []).append(outcome)
@@ -117,17 +121,16 @@ def _write(
             continue
         done = [job for job, o in zip(jobs, outcomes, strict=False) if job.row is row and o["status"] == "done"]
         runs.append((row.title, folder_of(out, done[0]) if done else None))
-    pictures = None
-    shown = stands_for.get("val") or stands_for.get("test")
-    if shown is not None and any(run for _, run in runs):
-        pictures = study_sheet(data, shown, runs, device)
     files = Files(out)
-    if pictures is not None:
-        write_bytes(files.sheet, pictures)
+    write_json(files.json, record)
+    shown = stands_for.get("val") or stands_for.get("test")
+    drawn = None
+    if pictures and shown is not None and any(run for _, run in runs):
+        drawn = study_sheet(data, shown, runs, device)
+        write_bytes(files.sheet, drawn)
     write_text(files.markdown, markdown(record))
     write_text(files.csv, csv_text(record))
-    write_text(files.html, page(record, pictures))
-    write_json(files.json, record)
+    write_text(files.html, page(record, drawn))
     return record
 
 
