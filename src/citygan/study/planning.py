@@ -15,7 +15,7 @@ from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.presets import preset
 from citygan.study.rows import Row, Study
 
-QUICK_PICTURES = 7_000  # that all rows of a quick study learn from together, in those of the quick pix2pix
+QUICK_PICTURES = 6_000  # that all rows of a quick study learn from together, in those of the quick pix2pix
 MOST_QUICK_STEPS = 4000  # as the quick form of the presets
 # what says where a run lies or what it writes, not what it learns
 _ASIDE = ("data", "init")

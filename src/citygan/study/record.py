@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from citygan.study.planning import Options, command_of
@@ -131,7 +132,7 @@ def _status(row: Row, options: Options, outcomes: Sequence[Mapping[str, Any]]) -
     for status in ("failed", "not run"):
         for outcome in outcomes:
             if outcome["status"] == status:
-                return status, outcome["short"], outcome["reason"]
+                return status, outcome["short"], _portable(outcome["reason"])
     if not outcomes:
         return "not run", "not run yet", "the study was stopped before"
     return "done", None, None
@@ -184,7 +185,12 @@ def _spread(values: Sequence[float]) -> Record:
 
 
 def _absent(short: str, reason: str) -> Record:
-    return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": reason}
+    return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": _portable(reason)}
+
+
+def _portable(text: str) -> str:
+    """Without the name of this machine's user: tables are passed on."""
+    return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
 
 
 def _reference(

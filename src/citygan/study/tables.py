@@ -25,11 +25,13 @@ def lines(record: Record) -> Iterator[list[str]]:
     """The rows as text, the mean-colour painting last."""
     unsure = "?" if record["paper"] and record["paper"]["unsure"] else ""
     form = f" ({record['label']})" if record["quick"] else ""
+    printed = [figure for row in record["rows"] for figure in row["paper"].values() if figure is not None]
+    digits = max((len(repr(figure).partition(".")[2]) for figure in printed), default=0)
     for row in record["rows"]:
         texts = [row["title"] + (form if row["status"] == "done" else "")]
         for column in record["columns"]:
             figure = row["paper"][column["key"]]
-            texts += [("–" if figure is None else f"{figure:g}{unsure}")] * column["paper"]
+            texts += [("–" if figure is None else f"{figure:.{digits}f}{unsure}")] * column["paper"]
             texts.append(shown(row["figures"][column["key"]], column["metric"]))
         yield texts
     texts = ["mean-colour painting"]
@@ -55,12 +57,13 @@ def reasons(record: Record) -> list[str]:
             told[f"{row['title']}: {row['short']}: {row['reason']}"] = None
         for note in row["notes"]:
             told[f"{row['title']}: {note}"] = None
+    by_reason: dict[str, dict[str, None]] = {}
     for row in record["rows"]:
         for column in record["columns"]:
-            cell = row["figures"][column["key"]]
-            if cell.get("reason") and cell["reason"] != row["reason"]:
-                told[f"{column['title']}: {cell['reason']}"] = None
-    return list(told)
+            reason = row["figures"][column["key"]].get("reason")
+            if reason and reason != row["reason"]:
+                by_reason.setdefault(reason, {})[column["title"]] = None
+    return [*told, *(f"{', '.join(titles)}: {reason}" for reason, titles in by_reason.items())]
 
 
 def about(record: Record) -> str:
