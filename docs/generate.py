@@ -31,6 +31,7 @@ from citygan.losses import ADVERSARIAL  # noqa: E402
 from citygan.metrics import DEFAULT, METRICS  # noqa: E402
 from citygan.models import DISCRIMINATORS, GENERATORS  # noqa: E402
 from citygan.presets import PRESETS  # noqa: E402
+from citygan.study.rows import STUDIES  # noqa: E402
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
@@ -151,6 +152,16 @@ def blocks() -> dict[str, str]:
             ("model", "what its quick form sets"),
             ((f"`{name}`", ", ".join(f"`{text}`" for text in _flat(p.quick))) for name, p in PRESETS.items()),
             left=2,
+        ),
+        "studies": table(
+            ("study", "from", "rows", "cannot run yet"),
+            (
+                (f"`{name}`", s.source if s.paper is None else f"{s.source}; {s.paper.table}",
+                 ", ".join(row.title for row in s.rows if row.cannot is None),
+                 ", ".join(row.title for row in s.rows if row.cannot is not None))
+                for name, s in STUDIES.items()
+            ),
+            left=4,
         ),
         "networks": table(
             ("setting", "names"),

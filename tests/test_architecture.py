@@ -64,9 +64,12 @@ ROOMS: dict[str, str] = {
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
     "building resuming report validating",
+    "study": "errors files yamlfile progress devices config presets pictures data data.labels train metrics sheets "
+    "baseline figurefile runnames runs building infer evaluation report training",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runnames runs building infer segmenting segmented translation evaluation report training",
+    "metrics figurefile runnames runs building infer segmenting segmented translation evaluation report training "
+    "study",
     "__main__": "cli",
 }
 TORCH_FREE = (

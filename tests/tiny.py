@@ -11,12 +11,14 @@ from citygan.data.store import Item
 from citygan.data.writer import SetWriter
 
 
-def prepared_set(path: Path, *, train: int = 4, val: int = 2, size: tuple[int, int] = (32, 32), seed: int = 0) -> Path:
+def prepared_set(
+    path: Path, *, train: int = 4, val: int = 2, size: tuple[int, int] = (32, 32), seed: int = 0, test: int = 0
+) -> Path:
     """A prepared set of label maps in blocks, and photos painted from them with noise."""
     random = np.random.default_rng(seed)
     ids = np.array([7, 8, 11, 21, 23, 26], np.uint8)
     writer = SetWriter(path, size=size, plan={})
-    for split, count in (("train", train), ("val", val)):
+    for split, count in (("train", train), ("val", val), ("test", test)):
         for i in range(count):
             blocks = random.choice(ids, (4, 4))
             label = np.kron(blocks, np.ones((size[1] // 4, size[0] // 4), np.uint8))

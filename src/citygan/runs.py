@@ -112,18 +112,19 @@ def newest_whole(run: Path) -> tuple[Path | None, dict[Path, str]]:
     return None, problems
 
 
-def new_run(settings: Settings, name: str | None, about: Mapping[str, Any]) -> Path:
+def new_run(settings: Settings, name: str | None, about: Mapping[str, Any], home: Path | None = None) -> Path:
     """Makes a run's folder with its settings.
 
     Args:
         name: A name for it; None: the model and the next free number.
         about: Versions, device, data and their checksum, kept beside the settings.
+        home: The folder to make it in; None: that of all runs.
 
     Raises:
         UsageError: It exists, or the name is no folder's name.
         MachineError: It cannot be written.
     """
-    home = runs_home()
+    home = home or runs_home()
     if name is not None:
         if name in ("", ".", "..", "last") or "/" in name or "\0" in name or name.startswith("."):
             raise UsageError(f"'{name}' is no name for a run", where="--name", hint="Take a plain word")

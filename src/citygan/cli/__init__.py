@@ -15,6 +15,7 @@ import typer
 from citygan.cli.evaluate import evaluate
 from citygan.cli.models import models
 from citygan.cli.prepare import prepare
+from citygan.cli.study import study
 from citygan.cli.train import train
 from citygan.cli.translate import translate
 from citygan.errors import CityganError, MachineError, printable
@@ -54,7 +55,7 @@ def _options(
     pass  # --debug is read by `run`, so that it may stand anywhere
 
 
-for command in (prepare, train, translate, evaluate, models):
+for command in (prepare, train, translate, evaluate, study, models):
     app.command()(command)
 
 

@@ -1,0 +1,112 @@
+"""A study's pictures and its page: one HTML file that opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from citygan.baseline import fit_painter
+from citygan.data.store import PreparedSet
+from citygan.errors import printable
+from citygan.infer import load
+from citygan.pictures import encode_png
+from citygan.sheets import label_colours, sheet
+from citygan.study.tables import about, heads, lines, reasons
+from citygan.training import rows_to_show
+
+UInt8 = npt.NDArray[np.uint8]
+WIDEST = 256  # pixels of a picture on the sheet
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1rem; max-width: 1500px; color: #222; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } .scroll { overflow-x: auto; }
+table { border-collapse: collapse; } td, th { padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: right; }
+td:first-child, th:first-child { text-align: left; } td { font-variant-numeric: tabular-nums; }
+tr:last-child td { color: #666; } code { background: #f3f3f3; padding: 0 .25em; } img { max-width: none; }
+.note { background: #fff6dd; padding: .5rem .8rem; }
+"""
+
+
+def study_sheet(data: PreparedSet, split: str, runs: Sequence[tuple[str, Path | None]], device: str) -> bytes:
+    """The same pictures for every row, as PNG: input, each row's translation, mean-colour painting, photo.
+
+    Args:
+        split: Of the set, to take pictures from.
+        runs: Title and run of each row; one without a run stays white.
+    """
+    part = data.splits[split]
+    indices = rows_to_show(part)
+    photos = [_small(np.asarray(_of(part.photo, i))) for i in indices]
+    columns: list[tuple[str, list[UInt8]]] = []
+    if part.label is not None and data.classes is not None:
+        columns.append(("input", [_small(label_colours(np.asarray(part.label[i]), data.classes)) for i in indices]))
+    elif part.source is not None:
+        columns.append(("input", [_small(np.asarray(part.source[i])) for i in indices]))
+    for title, run in runs:
+        columns.append((title, [np.full_like(photo, 255) for photo in photos] if run is None else []))
+        if run is not None:
+            translator = load(run, device=device)
+            array = part.label if translator.input_kind == "label" else part.source
+            for i in indices:
+                edges = translator.needs_instances and part.instance is not None
+                instances = np.asarray(_of(part.instance, i)) if edges else None
+                columns[-1][1].append(_small(translator.translate(np.asarray(_of(array, i)), instances=instances)))
+    painter = fit_painter(data)
+    painted = [painter(None if part.label is None else np.asarray(part.label[i])) for i in indices]
+    if all(picture is not None for picture in painted):
+        columns.append((painter.name, [_small(picture) for picture in painted if picture is not None]))
+    columns.append(("photo", photos))
+    rows = [[pictures[i] for _, pictures in columns] for i in range(len(indices))]
+    return encode_png(sheet(rows, [title for title, _ in columns]))
+
+
+def _of(array: Any, index: int) -> Any:
+    assert array is not None
+    return array[index]
+
+
+def _small(picture: UInt8) -> UInt8:
+    """At most `WIDEST` wide, three channels."""
+    if picture.shape[-1] == 1:
+        picture = np.repeat(picture, 3, axis=-1)
+    height, width = picture.shape[:2]
+    if width <= WIDEST:
+        return picture
+    size = (WIDEST, max(1, round(height * WIDEST / width)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def page(record: dict[str, Any], pictures: bytes | None) -> str:
+    """The study as one HTML file."""
+    parts = [f"<h1>{_text(record['title'])}</h1>", f"<p>{_text(about(record))}</p>"]
+    notes, why = record["notes"], reasons(record)
+    if record["quick"]:
+        parts.append(f"<p class=note>{_text(notes[0])}</p>")
+        notes = notes[1:]
+    head = "<tr>" + "".join(f"<th>{_text(title)}" for title in heads(record)) + "</tr>"
+    body = ["<tr>" + "".join(f"<td>{_text(text)}" for text in texts) + "</tr>" for texts in lines(record)]
+    parts.append(f"<div class=scroll><table>{head}{''.join(body)}</table></div>")
+    parts.append("<ul>" + "".join(f"<li>{_text(text)}" for text in (*notes, *why)) + "</ul>")
+    if pictures is not None:
+        data = base64.b64encode(pictures).decode("ascii")
+        form = f", {record['label']}" if record["quick"] else ""
+        parts.append(f"<h2>The same pictures for every row{_text(form)}</h2>")
+        parts.append(f"<div class=scroll><img alt='translations by row' src='data:image/png;base64,{data}'></div>")
+    commands = [f"<li><code>{_text(row['command'])}</code>" for row in record["rows"] if row["command"]]
+    if commands:
+        parts.append(f"<h2>Each row by itself</h2><ul>{''.join(commands)}</ul>")
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{_text(record['title'])}</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _text(value: object) -> str:
+    return html.escape(printable(value))

@@ -1,0 +1,153 @@
+"""From a study to its runs: the settings of every row and seed, and the name by which a finished run is known again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from citygan.config import Layer, Settings, from_flag, resolve
+from citygan.presets import preset
+from citygan.study.rows import Row, Study
+
+QUICK_PICTURES = 6_000  # that all rows of a quick study learn from together, in those of the quick pix2pix
+MOST_QUICK_STEPS = 4000  # as the quick form of the presets
+# what says where a run lies or what it writes, not what it learns
+_ASIDE = ("data", "init")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a study is run with.
+
+    Attributes:
+        data: The prepared set, as a run's settings name it.
+        quick: The small, short form.
+        seeds: Runs of each row.
+        assigned: Settings given on the command line, over all rows.
+        init: The checkpoint folder that rows from published weights start from.
+        segmenter: The run that judges the streets, for `fcn-score`.
+    """
+
+    data: str
+    quick: bool
+    seeds: int = 1
+    assigned: tuple[str, ...] = ()
+    init: str | None = None
+    segmenter: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a row with a seed.
+
+    Attributes:
+        row: Its row.
+        settings: All resolved.
+        name: Of its folder: row, seed, and a digest of settings and data.
+    """
+
+    row: Row
+    settings: Settings
+    name: str
+
+
+def plan(study: Study, options: Options, checksum: str) -> list[Job]:
+    """The runs of a study, row by row, each with all its seeds.
+
+    Args:
+        checksum: Of the data.
+
+    Raises:
+        UsageError: Settings that are not.
+    """
+    jobs = []
+    for row in study.rows:
+        if row.runs and not (row.from_weights and options.init is None):
+            for seed in range(options.seeds):
+                settings = settings_of(study, row, options, seed)
+                jobs.append(Job(row, settings, f"{row.name}-seed{seed}-{digest_of(settings, checksum)}"))
+    return jobs
+
+
+def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Settings:
+    """The settings of a row: defaults, preset, quick form, the row's own, those of the command line.
+
+    Raises:
+        UsageError: They are not settings.
+    """
+    chosen = preset(row.preset)
+    layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
+    if options.quick:
+        layers.append(Layer("quick", {"quick": True, **chosen.quick}))
+    layers.append(Layer(f"row {row.name}", row.overrides))
+    if options.quick:
+        layers.append(Layer("quick study", {"train": _quick_train(study, row)}))
+    layers += _layers(options.assigned)
+    found = {"seed": seed, "data": options.data, "init": options.init if row.from_weights else None}
+    settings = resolve([*layers, Layer("study", found)])[0]
+    if settings.train.steps is not None and row.length != 1:
+        train = dataclasses.replace(settings.train, steps=settings.train.steps * row.length)
+        settings = dataclasses.replace(settings, train=train)
+    return settings
+
+
+def _layers(assigned: Iterable[str]) -> list[Layer]:
+    return [Layer("--set", from_flag(text)) for text in assigned]
+
+
+def _quick_train(study: Study, row: Row) -> dict[str, Any]:
+    """As many pictures for every row as the time for all of them allows, however many they are."""
+    whole = sum(other.cost * other.length for other in study.rows if other.runs and not other.from_weights)
+    batch = int(row.overrides.get("train", {}).get("batch", 1))
+    steps = max(1, min(MOST_QUICK_STEPS, int(QUICK_PICTURES / whole / batch)))
+    rare = steps * row.length
+    return {"steps": steps, "checkpoint_every_steps": rare, "sample_every_steps": rare, "validation_pictures": 8}
+
+
+def digest_of(settings: Settings, checksum: str) -> str:
+    """Eight characters by which a run with these settings on these data is known again."""
+    values = settings.to_dict()
+    values = {key: value for key, value in values.items() if key not in _ASIDE}
+    text = json.dumps([values, settings.init, checksum], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
+
+
+def command_of(study: Study, row: Row, options: Options) -> str:
+    """The command line that trains a row by itself."""
+    settings = settings_of(study, row, options)
+    parts = ["citygan", "train", "--model", row.preset, "--data", options.data]
+    parts.append("--quick" if options.quick else "--full")
+    if settings.init is not None:
+        parts += ["--init", settings.init]
+    chosen = preset(row.preset)
+    layers = [Layer("preset", {"model": row.preset, **chosen.settings})]
+    if options.quick:
+        layers.append(Layer("quick", {"quick": True, **chosen.quick}))
+    base = flat(resolve(layers)[0].to_dict())
+    for key, value in flat(settings.to_dict()).items():
+        if key not in (*_ASIDE, "seed") and base[key] != value:
+            shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+            parts += ["--set", f"{key}={shown}"]
+    return shlex.join(parts)
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested values by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value
+    return found
+
+
+def folder_of(out: Path, job: Job) -> Path:
+    """Where a run of a study lies."""
+    return out / "runs" / job.name

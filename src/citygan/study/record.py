@@ -1,0 +1,234 @@
+"""What a study found, as one plain object that JSON can hold; tables and pages are made from it alone.
+
+    {"study", "title", "quick", "label", "source", "paper": {...} | null, "seeds", "data", "columns", "rows",
+     "mean_colour", "notes", "protocol", "command"}
+
+A row: {"name", "title", "status", "short", "reason", "paper": {COLUMN: figure}, "figures": {COLUMN: cell}, "runs",
+"command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short", "reason"} too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from citygan.study.planning import Options, command_of
+from citygan.study.rows import Column, Row, Study
+
+Record = dict[str, Any]
+QUICK = "quick form"
+WHY_QUICK = "narrow, small and short: it shows that every row runs, and its figures are not the paper's"
+NO_SEGMENTER = "not run: no segmenter"
+
+
+def record_of(
+    study: Study, options: Options, data: Mapping[str, Any], outcomes: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> Record:
+    """Puts a study together.
+
+    Args:
+        data: Name, checksum, size and splits of the set, and which split stands for which (`stands_for`).
+        outcomes: Of each row by its name, those of its seeds.
+    """
+    results = [outcome["results"] for found in outcomes.values() for outcome in found if outcome["status"] == "done"]
+    rows = [
+        _reference(study, row, options, data, results)
+        if row.reference
+        else _row(study, row, options, data, outcomes.get(row.name, []))
+        for row in study.rows
+    ]
+    paper = study.paper
+    title = f"{study.title} ({QUICK})" if options.quick else study.title
+    return {
+        "study": study.name,
+        "title": title,
+        "quick": options.quick,
+        "label": QUICK if options.quick else "full",
+        "source": study.source,
+        "paper": None
+        if paper is None
+        else {
+            "source": paper.source,
+            "caption": paper.caption,
+            "unit": paper.unit,
+            "protocol": paper.protocol,
+            "unsure": paper.unsure,
+            "slips": list(paper.slips),
+        },
+        "seeds": options.seeds,
+        "data": dict(data),
+        "columns": [
+            {"key": c.key, "title": c.title, "metric": c.metric, "split": c.split, "paper": c.paper is not None}
+            for c in study.columns
+        ],
+        "rows": rows,
+        "mean_colour": _beside(study, options, data, results, "mean_colour"),
+        "notes": _notes(study, options),
+        "protocol": _protocol(results),
+        "assigned": list(options.assigned),
+        "init": options.init,
+        "segmenter": options.segmenter,
+    }
+
+
+def _notes(study: Study, options: Options) -> list[str]:
+    notes = [f"{QUICK}: {WHY_QUICK}"] if options.quick else []
+    notes += study.notes
+    if study.paper is not None:
+        unsure = " (unsure)" if study.paper.unsure else ""
+        notes.append(f"The paper's figures{unsure}: {study.paper.source}; protocol: {study.paper.protocol}")
+        notes += study.paper.slips
+    if options.assigned:
+        notes.append(f"With other settings than the rows': {', '.join(options.assigned)}")
+    notes.append(
+        "Ours: the mean over seeds +- the standard deviation of the sample"
+        if options.seeds > 1
+        else "Ours: one seed, so no spread is known"
+    )
+    return notes
+
+
+def _row(
+    study: Study, row: Row, options: Options, data: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]
+) -> Record:
+    status, short, reason = _status(row, options, outcomes)
+    done = [outcome for outcome in outcomes if outcome["status"] == "done"]
+    figures = {
+        column.key: _cell(column, options, data, [o["results"] for o in done], short, reason)
+        for column in study.columns
+    }
+    random = sorted({name for outcome in done for name in outcome["random"] if _uses(row, name)})
+    return {
+        "name": row.name,
+        "title": row.title,
+        "status": status,
+        "short": short,
+        "reason": reason,
+        "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
+        "figures": figures,
+        "runs": [outcome["run"] for outcome in outcomes],
+        "command": command_of(study, row, options) if row.runs and status != "not run" else None,
+        "notes": [f"{name}: random weights in the place of published ones" for name in random],
+    }
+
+
+def _uses(row: Row, weights: str) -> bool:
+    """Whether a row's preset names these weights at all: the settings of all rows have a place for them."""
+    from citygan.presets import preset
+
+    chosen = preset(row.preset)
+    return weights in {*chosen.settings.get("weights", {}), *chosen.quick.get("weights", {})}
+
+
+def _status(row: Row, options: Options, outcomes: Sequence[Mapping[str, Any]]) -> tuple[str, str | None, str | None]:
+    """`done`, `reference`, `not run` or `failed`; in short, and with the reason."""
+    if row.cannot is not None:
+        return "not run", f"not run: {row.cannot}", f"{row.title}: {row.cannot}"
+    if row.from_weights and options.init is None:
+        hint = "--init names a run or checkpoint with them; no public weights of this network are made for Cityscapes"
+        return "not run", "not run: weights missing", f"{row.title} starts from published weights: {hint}"
+    for status in ("failed", "not run"):
+        for outcome in outcomes:
+            if outcome["status"] == status:
+                return status, outcome["short"], _portable(outcome["reason"])
+    if not outcomes:
+        return "not run", "not run yet", "the study was stopped before"
+    return "done", None, None
+
+
+def _cell(
+    column: Column,
+    options: Options,
+    data: Mapping[str, Any],
+    results: Sequence[Mapping[str, Any]],
+    short: str | None,
+    reason: str | None,
+    beside: str | None = None,
+) -> Record:
+    """A figure over the seeds; or why there is none.
+
+    Args:
+        beside: Of the painting (`mean_colour`) or of the photos (`oracle`), instead of what was generated.
+    """
+    if column.metric == "fcn-score" and options.segmenter is None:
+        return _absent(NO_SEGMENTER, "--segmenter names the run that judges the streets")
+    if column.split not in data["stands_for"]:
+        return _absent("not run: no such split", f"the set has nothing to score as {column.split}")
+    if beside == "oracle" and column.metric != "fcn-score":
+        return _absent("–", "the photos themselves: nothing to compare them with")
+    if not results:
+        return _absent(short or "not run", reason or "no row was scored")
+    values, why = [], None
+    for result in results:
+        figure = result.get(column.split, {}).get("metrics", {}).get(column.metric)
+        if figure is None:
+            why = _absent(f"not run: no {column.metric}", f"this version cannot compute {column.metric}")
+            continue
+        shown = figure if beside is None else figure.get(beside) or {}
+        value = next((shown[part] for part in column.part if shown.get(part) is not None), None)
+        if value is None or not math.isfinite(value):
+            told = str(shown.get("reason") or figure.get("reason") or f"no such figure of {column.metric}")
+            why = _absent("not run: weights missing" if "weights" in told else "not computed", told)
+        else:
+            values.append(float(value))
+    if short is not None and values:
+        return _spread(values) | {"reason": f"not all seeds: {reason}"}
+    return _spread(values) if values else why or _absent("not computed", "no figure")
+
+
+def _spread(values: Sequence[float]) -> Record:
+    mean = math.fsum(values) / len(values)
+    std = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1)) if len(values) > 1 else None
+    return {"mean": mean, "std": std, "n": len(values), "values": list(values)}
+
+
+def _absent(short: str, reason: str) -> Record:
+    return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": _portable(reason)}
+
+
+def _portable(text: str) -> str:
+    """Without the name of this machine's user: tables are passed on."""
+    return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
+
+
+def _reference(
+    study: Study, row: Row, options: Options, data: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
+) -> Record:
+    """The real photos, in the place of what was generated."""
+    return {
+        "name": row.name,
+        "title": row.title,
+        "status": "reference",
+        "short": None,
+        "reason": None,
+        "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
+        "figures": _beside(study, options, data, results, "oracle"),
+        "runs": [],
+        "command": None,
+        "notes": [],
+    }
+
+
+def _beside(
+    study: Study, options: Options, data: Mapping[str, Any], results: Sequence[Mapping[str, Any]], beside: str
+) -> dict[str, Record]:
+    """What stands beside every row and is the same there: the figures of the first row that has them."""
+    cells = {}
+    for column in study.columns:
+        each = [_cell(column, options, data, [one], None, None, beside) for one in results]
+        each = each or [_cell(column, options, data, [], None, None, beside)]
+        cells[column.key] = next((cell for cell in each if cell["mean"] is not None), each[0])
+    return cells
+
+
+def _protocol(results: Sequence[Mapping[str, Any]]) -> Record:
+    """What the figures depend on, of the first scored run."""
+    for result in results:
+        for scored in result.values():
+            about: Record = {
+                key: scored["protocol"][key] for key in ("size", "std", "metrics", "mean_colour", "versions")
+            }
+            return about | {"inference": scored["protocol"]["model"].get("inference")}
+    return {}

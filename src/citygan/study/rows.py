@@ -1,0 +1,293 @@
+"""The studies: each a table of a paper, its rows presets with overrides, its columns metrics.
+
+A new study is an entry of `STUDIES`, a new row of one a `Row`: a preset and what differs from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from citygan.errors import UsageError, did_you_mean
+from citygan.study.papers import PaperTable, paper_tables
+
+
+@dataclass(frozen=True)
+class Column:
+    """One figure of every row.
+
+    Attributes:
+        title: Above it.
+        metric: Row of `citygan.metrics.METRICS`.
+        part: Which of the metric's figures: the first of these names that it has.
+        split: Of the set.
+        paper: Column of the paper's table; None: the paper has no such figure.
+    """
+
+    title: str
+    metric: str
+    part: tuple[str, ...] = ("mean",)
+    split: Literal["train", "val", "test"] = "val"
+    paper: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Its name in the results."""
+        return f"{self.metric}.{self.part[0]}.{self.split}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run, with each seed.
+
+    Attributes:
+        name: Of the run's folder.
+        title: In the table; where the paper's table has such a row, its name there unless `paper` gives another.
+        preset: The named model.
+        overrides: What differs from it.
+        paper: Row of the paper's table.
+        cannot: Why it cannot run.
+        from_weights: Whether it starts from the weights that ``--init`` names.
+        reference: `photos`: the real photos themselves, nothing is trained.
+        length: Times the other rows' steps, where steps are given.
+        cost: What a picture costs a CPU in the quick form, in those of the quick `pix2pix`.
+    """
+
+    name: str
+    title: str
+    preset: str = "pix2pix"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    paper: str | None = None
+    cannot: str | None = None
+    from_weights: bool = False
+    reference: bool = False
+    length: int = 1
+    cost: float = 1.0
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is something to train."""
+        return self.cannot is None and not self.reference
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table.
+
+    Attributes:
+        name: On the command line.
+        title: What is compared.
+        source: Paper and section.
+        table: Of `papers.yaml`; None: the paper gives no figures.
+        rows, columns: Of the table.
+        notes: What a reader must know.
+    """
+
+    name: str
+    title: str
+    source: str
+    table: str | None
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def paper(self) -> PaperTable | None:
+        """The paper's table."""
+        return None if self.table is None else paper_tables()[self.table]
+
+    @property
+    def metrics(self) -> dict[str, list[str]]:
+        """The metrics to compute, by split."""
+        found: dict[str, list[str]] = {}
+        for column in self.columns:
+            names = found.setdefault(column.split, [])
+            if column.metric not in names:
+                names.append(column.metric)
+        return found
+
+    def paper_figure(self, row: Row, column: Column) -> float | None:
+        """The paper's figure for a row; None where it gives none."""
+        table = self.paper
+        if table is None or row.paper is None or column.paper is None:
+            return None
+        return table.figure(row.paper, column.paper)
+
+
+FCN = (
+    Column("per-pixel acc.", "fcn-score", ("pixel_accuracy",), paper="pixel_accuracy"),
+    Column("per-class acc.", "fcn-score", ("class_accuracy",), paper="class_accuracy"),
+    Column("class IoU", "fcn-score", ("class_iou", "mean"), paper="class_iou"),
+)
+LIKENESS = (Column("SSIM", "ssim"), Column("PSNR [dB]", "psnr"), Column("LPIPS", "lpips"))
+COLOUR = (Column("colour", "colour"),)
+SPLITS: tuple[tuple[Literal["train", "val", "test"], str], ...] = (
+    ("train", "train"), ("val", "validation"), ("test", "test"),
+)  # fmt: skip
+THREE_SPLITS = (
+    *(Column(f"SSIM {title}", "ssim", split=split, paper=split) for split, title in SPLITS),
+    *(Column(f"PSNR {title} [dB]", "psnr", split=split) for split, title in SPLITS),
+    *(Column(f"LPIPS {title}", "lpips", split=split) for split, title in SPLITS),
+)
+
+L1_ALONE: Mapping[str, Any] = {"losses": {"lambda_gan": 0.0}}
+GAN_ALONE: Mapping[str, Any] = {"losses": {"lambda_l1": 0.0}}
+BLIND: Mapping[str, Any] = {"discriminator": {"conditional": False}}
+PLAIN: Mapping[str, Any] = {"augment": {"jitter": 1.0, "mirror": False}}
+BATCH: Mapping[str, Any] = {"train": {"batch": 10}}
+PIXEL: Mapping[str, Any] = {"discriminator": {"name": "pixelgan"}}
+ENCODER_DECODER: Mapping[str, Any] = {"generator": {"skips": False}}
+BASELINE = "Baseline Model"
+BLUR = "SSIM and PSNR reward blur: painting each class in its mean colour is a row of its own"
+CITYSCAPES_STUDY = "Ortega Pinto and Romero Romero"
+
+
+def field_of(size: int) -> Mapping[str, Any]:
+    """A PatchGAN of that receptive field."""
+    return {"discriminator": {"receptive_field": size}}
+
+
+_ALL = (
+    Study(
+        name="pix2pix-losses",
+        title="The losses of pix2pix",
+        source="pix2pix, section 4.2",
+        table="pix2pix-table-1",
+        rows=(
+            Row("l1", "L1", overrides=L1_ALONE, paper="L1", cost=0.6),
+            Row("gan", "GAN", overrides={**GAN_ALONE, **BLIND}, paper="GAN"),
+            Row("cgan", "cGAN", overrides=GAN_ALONE, paper="cGAN"),
+            Row("l1-gan", "L1+GAN", overrides=BLIND, paper="L1+GAN"),
+            Row("l1-cgan", "L1+cGAN", paper="L1+cGAN"),
+            Row("photos", "Ground truth", paper="Ground truth", reference=True),
+        ),
+        columns=(*FCN, *LIKENESS, *COLOUR),
+        notes=(BLUR,),
+    ),
+    Study(
+        name="pix2pix-generators",
+        title="The generators of pix2pix, batch 10",
+        source="pix2pix, section 4.3",
+        table="pix2pix-table-2",
+        rows=(
+            Row("encoder-decoder-l1", "Encoder-decoder (L1)", overrides={**ENCODER_DECODER, **L1_ALONE, **BATCH},
+                paper="Encoder-decoder (L1)", cost=0.6),
+            Row("encoder-decoder-l1-cgan", "Encoder-decoder (L1+cGAN)", overrides={**ENCODER_DECODER, **BATCH},
+                paper="Encoder-decoder (L1+cGAN)"),
+            Row("unet-l1", "U-net (L1)", overrides={**L1_ALONE, **BATCH}, paper="U-net (L1)", cost=0.6),
+            Row("unet-l1-cgan", "U-net (L1+cGAN)", overrides=BATCH, paper="U-net (L1+cGAN)"),
+        ),
+        columns=(*FCN, *LIKENESS, *COLOUR),
+        notes=(BLUR, "Trained with batch 10, so translated with running statistics"),
+    ),
+    Study(
+        name="pix2pix-receptive-fields",
+        title="The receptive fields of pix2pix's discriminator",
+        source="pix2pix, section 4.4",
+        table="pix2pix-table-3",
+        rows=(
+            Row("field-1", "1x1", overrides=PIXEL, paper="1x1"),
+            Row("field-16", "16x16", overrides=field_of(16), paper="16x16"),
+            Row("field-70", "70x70", overrides=field_of(70), paper="70x70"),
+            Row("field-286", "286x286", overrides=field_of(286), paper="286x286"),
+        ),
+        columns=(*FCN, *LIKENESS, *COLOUR),
+        notes=(BLUR,),
+    ),
+    Study(
+        name="colour",
+        title="Colours of pix2pix",
+        source="pix2pix, section 4.2",
+        table="pix2pix-figure-7",
+        rows=(
+            Row("l1", "L1", overrides=L1_ALONE, paper="L1", cost=0.6),
+            Row("cgan", "cGAN", overrides=GAN_ALONE, paper="cGAN"),
+            Row("l1-cgan", "L1+cGAN", paper="L1+cGAN"),
+            Row("pixelgan", "PixelGAN", overrides=PIXEL, paper="PixelGAN"),
+        ),
+        columns=(
+            *(Column(f"intersection {part}", "colour", (part,), paper=part) for part in ("L", "a", "b")),
+            *COLOUR,
+        ),
+        notes=("The last column is the mean of L, a and b",),
+    ),
+    Study(
+        name="cityscapes-ssim",
+        title="The models of the Cityscapes study",
+        source=f"{CITYSCAPES_STUDY}, section III",
+        table="cityscapes-table-1",
+        rows=(
+            Row("baseline", BASELINE, overrides=PLAIN, paper=BASELINE),
+            Row("baseline-mse", "Baseline Model with MSE", "pix2pix-mse", paper="Baseline Model with MSE"),
+            Row("deeplab", "Pre-trained from pytorch", "pix2pix-deeplab", paper="Pre-trained from pytorch", cost=2.1),
+            Row("literature", "Pre-trained from literature", "pix2pix-mse", paper="Pre-trained from literature",
+                from_weights=True),
+            Row("enhanced", "Enhanced baseline model", "enhanced", paper="Enhanced baseline model"),
+            Row("enhanced-mse", "Enhanced baseline model with MSE", "enhanced-mse",
+                paper="Enhanced baseline model with MSE"),
+        ),
+        columns=THREE_SPLITS,
+        notes=(
+            BLUR,
+            "Cityscapes' own test labels are secret: where a set has no labelled split test, val is taken for it",
+        ),
+    ),
+    Study(
+        name="alpha",
+        title="The weight of L1",
+        source=f"{CITYSCAPES_STUDY}, section II.C.1",
+        table="cityscapes-table-1",
+        rows=(
+            Row("alpha-50", "alpha = 50", "pix2pix-alpha50"),
+            Row("alpha-75", "alpha = 75", "pix2pix-alpha75"),
+            Row("alpha-100", "alpha = 100", overrides=PLAIN, paper=BASELINE),
+        ),
+        columns=THREE_SPLITS,
+        notes=(BLUR, "The study tried 50 and 75 and gives no figures for them; 100 is its baseline"),
+    ),
+    Study(
+        name="schedule",
+        title="The length of the training",
+        source=f"{CITYSCAPES_STUDY}, section V",
+        table="cityscapes-table-1",
+        rows=(
+            Row("epochs-100", "100 epochs", overrides={**PLAIN, "train": {"epochs": 100.0}}),
+            Row("epochs-200", "200 epochs", overrides=PLAIN, paper=BASELINE, length=2),
+            Row("epochs-400", "400 epochs", overrides={**PLAIN, "train": {"epochs": 400.0}}, length=4),
+        ),
+        columns=THREE_SPLITS,
+        notes=(BLUR, "The study trained for 200 epochs and recommends to try more"),
+    ),
+    Study(
+        name="augmentation",
+        title="Augmentation",
+        source=f"{CITYSCAPES_STUDY}, sections II.C.4 and V",
+        table="cityscapes-table-1",
+        rows=(
+            Row("none", "none", overrides=PLAIN, paper=BASELINE),
+            Row("mirror", "mirror", overrides={"augment": {"jitter": 1.0, "mirror": True}}),
+            Row("jitter", "jitter (enlarged and cropped)", overrides={"augment": {"mirror": False}}),
+            Row("jitter-mirror", "jitter and mirror, as pix2pix"),
+            Row("colour-jitter", "mirror and colour jitter, as the study", cannot="no setting for colour jitter"),
+            Row("photometric", "photometric change of the photo alone", cannot="no setting for photometric change"),
+            Row("class-crops", "class-aware crops", cannot="no setting for class-aware crops"),
+            Row("scale-jitter", "scale jitter", cannot="no setting for scale jitter"),
+        ),
+        columns=THREE_SPLITS,
+        notes=(BLUR, "The study found that mirroring and colour jitter made every model worse, without figures"),
+    ),
+)  # fmt: skip
+STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
+
+
+def study(name: str) -> Study:
+    """The study of that name.
+
+    Raises:
+        UsageError: There is none; the names are listed, the nearest first.
+    """
+    if name in STUDIES:
+        return STUDIES[name]
+    hint = f"{did_you_mean(name, STUDIES)}There are: {', '.join(STUDIES)}"
+    raise UsageError(f"no study named '{name}'", where="study", hint=hint)

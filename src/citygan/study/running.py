@@ -1,0 +1,182 @@
+"""One run of a study: trained as `citygan train` does and scored as `citygan evaluate` does, unless that was done."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from citygan.building import about, build, check_device, initialise, steps_in_all
+from citygan.data.store import PreparedSet
+from citygan.devices import is_out_of_memory, pick_device
+from citygan.errors import CityganError, DamagedError, Interrupted, MachineError
+from citygan.evaluation import evaluate_run
+from citygan.figurefile import keep_figures
+from citygan.files import clean_temporaries, lock, read_json, write_json
+from citygan.infer import load
+from citygan.metrics import METRICS
+from citygan.progress import say
+from citygan.report import write_report
+from citygan.runnames import is_run
+from citygan.runs import new_run
+from citygan.study.planning import Job, Options, folder_of
+from citygan.train.checkpoint import path_of, read_state, steps
+from citygan.train.distributed import Ranks
+from citygan.training import run_training
+
+Outcome = dict[str, Any]
+"""What came of one run: `run`, `status` (`done`, `not run`, `failed`), `short` and `reason` where it is not done,
+`results` (evaluations by split), `random` (weights that are random in the place of published ones)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and on what a run is made.
+
+    Attributes:
+        out: The study's folder.
+        data: Path of the prepared set.
+        device: As on the command line.
+    """
+
+    out: Path
+    data: Path
+    device: str
+
+
+def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, place: Place) -> Outcome:
+    """Trains and scores one run, going on where it stands; an error of this run is its outcome.
+
+    Args:
+        metrics: To compute, by split.
+
+    Raises:
+        Interrupted: After all was saved.
+    """
+    path = folder_of(place.out, job)
+    outcome: Outcome = {"run": f"runs/{job.name}", "status": "done", "random": [], "results": {}}
+    try:
+        data = PreparedSet.open(place.data)
+        outcome |= _train(job, path, data, place)
+        if outcome["status"] == "done":
+            splits = splits_of(data, metrics)
+            for split, names in metrics.items():
+                if (actual := splits.get(split)) is not None:
+                    outcome["results"][split] = _score(path, data, actual, names, options, place)
+    except Interrupted:
+        raise
+    except (CityganError, RuntimeError, MemoryError) as problem:
+        if not isinstance(problem, CityganError) and not is_out_of_memory(problem):
+            raise
+        outcome |= {"status": "failed", "short": "failed", "reason": str(problem)}
+    return outcome
+
+
+def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
+    """Trains to the end of the steps, from the beginning or from where it was stopped."""
+    settings, alone = job.settings, Ranks()
+    wanted = steps_in_all(settings, len(data.split("train")), alone)
+    random = [name for name, choice in settings.to_dict()["weights"].items() if choice == "random"]
+    if is_run(path) and wanted in steps(path / "checkpoints"):
+        say(f"{path}: there already")
+        return {"random": random}
+    device = pick_device(place.device)
+    check_device(settings, device, 1)
+    if is_run(path):
+        with lock(path):
+            run_training(settings, data, path, device, alone, resume=True)
+        return {"random": random}
+    built = build(settings, data)
+    try:
+        initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
+    except MachineError as problem:
+        return {"status": "not run", "short": "not run: weights missing", "reason": str(problem)}
+    new_run(settings, job.name, about(settings, data, device, alone), path.parent)
+    with lock(path):
+        run_training(settings, data, path, device, alone, built=built)
+    return {"random": random}
+
+
+def _score(
+    path: Path, data: PreparedSet, split: str, names: Sequence[str], options: Options, place: Place
+) -> dict[str, Any]:
+    """The evaluation of a run on a split: what is kept of it, and the figures that it lacks computed now."""
+    done = steps(path / "checkpoints")[-1]
+    state = read_state(path_of(path / "checkpoints", done))
+    wanted = [name for name in names if computable(name, options)]
+    asked = {
+        "data": data.checksum,
+        "step": done,
+        "weights": state["files"].get(state.get("use"), {}).get("sha256"),
+        "segmenter": options.segmenter,
+    }
+    before = _kept(path / f"study-{split}.json", asked)
+    there = {name: figure for name, figure in before.get("metrics", {}).items() if "exit_code" not in figure}
+    lacking = [name for name in wanted if name not in there]
+    if before and not lacking:
+        return before
+    more: dict[str, Any] = {}
+    if "fcn-score" in lacking:
+        more["segmenter"] = options.segmenter
+    result = evaluate_run(load(path, device=place.device), split, lacking, data=data, **more)
+    if before:
+        figures = there | result["metrics"]
+        of_metrics = before["protocol"]["metrics"] | result["protocol"]["metrics"]
+        result = before | {
+            "metrics": {name: figures[name] for name in wanted},
+            "protocol": before["protocol"] | {"metrics": of_metrics},
+        }
+    if result != before:
+        keep_figures(path, result)
+        write_report(path)
+        clean_temporaries(path)
+        write_json(path / f"study-{split}.json", {"asked": asked, "result": result})
+    return result
+
+
+def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found before of the same pictures; nothing where there is none, or of others.
+
+    By another segmenter all is found anew.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        kept = read_json(path)
+    except DamagedError:
+        return {}
+    return dict(kept["result"]) if kept.get("asked") == asked else {}
+
+
+def computable(name: str, options: Options) -> bool:
+    """Whether a metric can be asked for: `fcn-score` needs a segmenter, and to be there."""
+    if name != "fcn-score":
+        return name in METRICS
+    return options.segmenter is not None and can_segment()
+
+
+def can_segment() -> bool:
+    """Whether `evaluate` has the metric `fcn-score`."""
+    return "fcn-score" in METRICS and "segmenter" in inspect.signature(evaluate_run).parameters
+
+
+def splits_of(data: PreparedSet, wanted: Collection[str]) -> dict[str, str]:
+    """Which split of the set stands for each of a table's; those that there is nothing for are left out.
+
+    The test labels of Cityscapes are secret: where no test split can be scored, val is taken for it, and where a table
+    has both, its validation is left out.
+    """
+    fit = [
+        name
+        for name, split in data.splits.items()
+        if split.photo is not None and len(split) and (split.label is not None or split.source is not None)
+    ]
+    found = {name: name for name in wanted if name in fit}
+    for name, other in (("test", "val"), ("val", "test")):
+        if name in wanted and name not in fit and other in fit and not (name == "val" and "test" in wanted):
+            found[name] = other
+            if name == "test":
+                found.pop("val", None)
+    return found

@@ -1,0 +1,116 @@
+"""A study's record as a table: Markdown, CSV, text cells. Nothing here knows of runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from citygan.errors import printable
+from citygan.figurefile import cell as safe
+
+Record = Mapping[str, Any]
+
+
+def heads(record: Record) -> list[str]:
+    """The titles of the columns."""
+    titles = ["row"]
+    for column in record["columns"]:
+        titles += [f"{column['title']}, paper"] * column["paper"] + [f"{column['title']}, ours"]
+    return titles
+
+
+def lines(record: Record) -> Iterator[list[str]]:
+    """The rows as text, the mean-colour painting last."""
+    unsure = "?" if record["paper"] and record["paper"]["unsure"] else ""
+    form = f" ({record['label']})" if record["quick"] else ""
+    printed = [figure for row in record["rows"] for figure in row["paper"].values() if figure is not None]
+    digits = max((len(repr(figure).partition(".")[2]) for figure in printed), default=0)
+    for row in record["rows"]:
+        texts = [row["title"] + (form if row["status"] == "done" else "")]
+        for column in record["columns"]:
+            figure = row["paper"][column["key"]]
+            texts += [("–" if figure is None else f"{figure:.{digits}f}{unsure}")] * column["paper"]
+            texts.append(shown(row["figures"][column["key"]], column["metric"]))
+        yield texts
+    texts = ["mean-colour painting"]
+    for column in record["columns"]:
+        texts += ["–"] * column["paper"] + [shown(record["mean_colour"][column["key"]], column["metric"])]
+    yield texts
+
+
+def shown(cell: Record, metric: str) -> str:
+    """A figure over the seeds, or in short why there is none."""
+    if cell["mean"] is None:
+        return str(cell["short"])
+    digits = 2 if metric == "psnr" else 3
+    spread = "" if cell["std"] is None else f" ± {cell['std']:.{digits}f}"
+    return f"{cell['mean']:.{digits}f}{spread}"
+
+
+def reasons(record: Record) -> list[str]:
+    """Why figures or rows are not there, each reason once, and what else is to be said of rows."""
+    told: dict[str, None] = {}
+    for row in record["rows"]:
+        if row["reason"]:
+            told[f"{row['title']}: {row['short']}: {row['reason']}"] = None
+        for note in row["notes"]:
+            told[f"{row['title']}: {note}"] = None
+    by_reason: dict[str, dict[str, None]] = {}
+    for row in record["rows"]:
+        for column in record["columns"]:
+            reason = row["figures"][column["key"]].get("reason")
+            if reason and reason != row["reason"]:
+                by_reason.setdefault(reason, {})[column["title"]] = None
+    return [*told, *(f"{', '.join(titles)}: {reason}" for reason, titles in by_reason.items())]
+
+
+def about(record: Record) -> str:
+    """What was run, on what, in a line."""
+    data = record["data"]
+    counts = ", ".join(f"{count} {name}" for name, count in data["splits"].items())
+    seeds = f"{record['seeds']} seed{'s'[: record['seeds'] != 1]}"
+    form = f"{record['label']}; " if record["quick"] else ""
+    return f"{form}{record['source']}; data {data['name']} ({data['size']}; {counts}); {seeds}"
+
+
+def markdown(record: Record) -> str:
+    """The table with what has to be said of it."""
+    head = heads(record)
+    body = [f"# {_plain(record['title'])}", "", _plain(about(record)), ""]
+    body += [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
+    body += [_line(texts) for texts in lines(record)]
+    body += ["", *(f"- {_plain(text)}" for text in (*record["notes"], *reasons(record)))]
+    commands = [f"    {row['command']}" for row in record["rows"] if row["command"]]
+    if commands:
+        body += ["", "Each row by itself:", "", *commands]
+    return "\n".join(body) + "\n"
+
+
+def csv_text(record: Record) -> str:
+    """A line a row and column: the paper's figure, ours, its spread, the values of the seeds."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["study", "form", "row", "status", "column", "split", "paper", "mean", "std", "n", "values", "reason"]
+    )
+    rows = [(row["title"], row["status"], row["paper"], row["figures"]) for row in record["rows"]]
+    rows.append(("mean-colour painting", "reference", {}, record["mean_colour"]))
+    for title, status, paper, figures in rows:
+        for column in record["columns"]:
+            cell, figure = figures[column["key"]], paper.get(column["key"])
+            numbers = ["" if value is None else repr(value) for value in (figure, cell["mean"], cell["std"])]
+            values = " ".join(map(repr, cell["values"]))
+            place = [safe(title), status, column["key"], column["split"]]
+            why = safe(cell.get("reason") or "")
+            writer.writerow([record["study"], record["label"], *place, *numbers, cell["n"], values, why])
+    return text.getvalue()
+
+
+def _line(texts: list[str]) -> str:
+    return "| " + " | ".join(_plain(text).replace("|", "\\|") for text in texts) + " |"
+
+
+def _plain(text: object) -> str:
+    return printable(text).replace("<", "&lt;")

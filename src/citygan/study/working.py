@@ -1,0 +1,215 @@
+"""A whole study: its runs, those of before included, and the files that tell what came of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from citygan.data.store import PreparedSet
+from citygan.devices import pick_device
+from citygan.errors import DamagedError, PartialError, UsageError, counted
+from citygan.files import clean_temporaries, lock, read_json, write_bytes, write_json, write_text
+from citygan.progress import say
+from citygan.study.page import page, study_sheet
+from citygan.study.planning import Job, Options, folder_of, plan
+from citygan.study.record import Record, record_of
+from citygan.study.rows import Study
+from citygan.study.running import Outcome, Place, can_segment, run_job, splits_of
+from citygan.study.sidebyside import run_side_by_side
+from citygan.study.tables import csv_text, markdown
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a study writes into its folder, beside `runs/`."""
+
+    out: Path
+
+    @property
+    def json(self) -> Path:
+        """The record."""
+        return self.out / "study.json"
+
+    @property
+    def markdown(self) -> Path:
+        """The table."""
+        return self.out / "study.md"
+
+    @property
+    def csv(self) -> Path:
+        """A line a figure."""
+        return self.out / "study.csv"
+
+    @property
+    def html(self) -> Path:
+        """The page."""
+        return self.out / "study.html"
+
+    @property
+    def sheet(self) -> Path:
+        """The pictures."""
+        return self.out / "sheet.png"
+
+
+def run_study(study: Study, data: PreparedSet, options: Options, out: Path, device: str = "auto") -> Record:
+    """Does the runs that are lacking and writes the table, the page and the pictures.
+
+    Raises:
+        UsageError: `out` holds another study, or the same of other data; settings that are not; no such device.
+        Interrupted: After the run on the way was saved; the table of what there is has been written.
+    """
+    jobs = plan(study, options, data.checksum)
+    check_same(out, study, data, options)
+    if options.segmenter is not None and not can_segment():
+        raise UsageError("this version has no metric fcn-score", where="--segmenter", hint="Leave it out")
+    devices = devices_for(device)
+    with lock(out):
+        clean_temporaries(out)
+        metrics = study.metrics
+        place = Place(out, data.path, devices[0])
+        outcomes: list[Outcome] = []
+        write = functools.partial(_write, study, data, options, out, devices[0], jobs)
+        write(outcomes, pictures=False)  # so that --resume finds what it is to go on with
+        try:
+            if len(devices) > 1:
+                outcomes = run_side_by_side(jobs, metrics, options, place, devices)
+            else:
+                for number, job in enumerate(jobs, 1):
+                    say(f"run {number} of {len(jobs)}: {job.row.title}, seed {job.settings.seed}")
+                    outcomes.append(run_job(job, metrics, options, place))
+                    if outcomes[-1]["status"] != "done":
+                        say(f"{job.row.title}: {outcomes[-1]['short']}: {outcomes[-1]['reason']}")
+        finally:
+            record = write(outcomes, pictures=len(outcomes) == len(jobs))
+        return record
+
+
+def _write(
+    study: Study,
+    data: PreparedSet,
+    options: Options,
+    out: Path,
+    device: str,
+    jobs: Sequence[Job],
+    outcomes: Sequence[Outcome],
+    *,
+    pictures: bool,
+) -> Record:
+    """All files of a study, from what its runs gave so far; the sheet of pictures only at its end."""
+    by_row: dict[str, list[Outcome]] = {}
+    for job, outcome in zip(jobs, outcomes, strict=False):
+        by_row.setdefault(job.row.name, []).append(outcome)
+    stands_for = splits_of(data, study.metrics)
+    width, height = data.size
+    about_data = {
+        "name": data.name,
+        "path": options.data,
+        "checksum": data.checksum,
+        "size": f"{width}x{height}",
+        "splits": {name: len(split) for name, split in data.splits.items()},
+        "stands_for": stands_for,
+    }
+    record = record_of(study, options, about_data, by_row)
+    runs: list[tuple[str, Path | None]] = []
+    for row in study.rows:
+        if row.reference:
+            continue
+        done = [job for job, o in zip(jobs, outcomes, strict=False) if job.row is row and o["status"] == "done"]
+        runs.append((row.title, folder_of(out, done[0]) if done else None))
+    files = Files(out)
+    write_json(files.json, record)
+    shown = stands_for.get("val") or stands_for.get("test")
+    drawn = None
+    if pictures and shown is not None and any(run for _, run in runs):
+        runs = [(f"{title} (quick)" if options.quick else title, run) for title, run in runs]
+        drawn = study_sheet(data, shown, runs, device)
+        write_bytes(files.sheet, drawn)
+    write_text(files.markdown, markdown(record))
+    write_text(files.csv, csv_text(record))
+    write_text(files.html, page(record, drawn))
+    return record
+
+
+def check_same(out: Path, study: Study, data: PreparedSet, options: Options) -> None:
+    """Refuses a folder whose table is of something else.
+
+    Raises:
+        UsageError: It is.
+    """
+    path = Files(out).json
+    if not path.is_file():
+        if out.exists() and any(entry.name != "runs" and not entry.name.startswith(".") for entry in out.iterdir()):
+            raise UsageError("not a study's folder, and not empty", where=out, hint="Another --out")
+        return
+    try:
+        before = read_json(path)
+    except DamagedError:
+        return  # it is written anew from the runs
+    differs = [
+        f"{what} {then} there, {now} now"
+        for what, then, now in (
+            ("study", before.get("study"), study.name),
+            ("data", (before.get("data") or {}).get("name"), data.name),
+            ("quick", before.get("quick"), options.quick),
+            ("settings", before.get("assigned"), list(options.assigned)),
+        )
+        if then != now
+    ]
+    if not differs and (before.get("data") or {}).get("checksum") != data.checksum:
+        differs = [f"{data.name} was prepared anew since"]
+    if differs:
+        hint = "Another --out, or --resume to go on with what is there"
+        raise UsageError(f"the table of something else: {'; '.join(differs)}", where=out, hint=hint)
+
+
+def options_of(out: Path, study: Study) -> dict[str, Any]:
+    """What a study in a folder was run with, to go on with it: data, quick, seeds, assigned, segmenter.
+
+    Raises:
+        UsageError: There is none, or another.
+    """
+    path = Files(out).json
+    if not path.is_file():
+        hint = f"citygan study {study.name} starts one"
+        raise UsageError("no study to go on with", where=out, hint=hint)
+    record = read_json(path)
+    if record.get("study") != study.name:
+        raise UsageError(f"that is the study {record.get('study')}", where=out, hint="--out names its folder")
+    return {
+        "data": record["data"]["path"],
+        "quick": record["quick"],
+        "seeds": record["seeds"],
+        "assigned": tuple(record["assigned"]),
+        "init": record["init"],
+        "segmenter": record["segmenter"],
+    }
+
+
+def devices_for(device: str) -> list[str]:
+    """The devices that runs are shared among: every CUDA device where nothing narrower is asked for.
+
+    Raises:
+        UsageError: Not a device's name.
+        MachineError: It is not there.
+    """
+    place = pick_device(device)
+    if place.type == "cuda" and ":" not in device:
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    return [str(place)]
+
+
+def check_outcome(record: Record) -> None:
+    """Ends with the right code after everything was written.
+
+    Raises:
+        PartialError: Rows failed.
+    """
+    failed = [row["title"] for row in record["rows"] if row["status"] == "failed"]
+    if failed:
+        hint = "The same command tries them again"
+        raise PartialError(f"{counted(len(failed), 'row')} failed: {', '.join(failed)}", hint=hint)

@@ -1,0 +1,441 @@
+"""Studies: every row of every study runs, tables say what was found, nothing is done twice."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from citygan.config import resolve
+from citygan.data.store import PreparedSet
+from citygan.errors import DivergedError, Interrupted, UsageError
+from citygan.evaluation import evaluate_run
+from citygan.metrics import METRICS
+from citygan.presets import PRESETS
+from citygan.study.papers import paper_tables
+from citygan.study.planning import Options, plan, settings_of
+from citygan.study.record import NO_SEGMENTER, record_of
+from citygan.study.rows import STUDIES, study
+from citygan.study.running import Place, splits_of
+from citygan.study.sidebyside import run_side_by_side
+from citygan.study.tables import csv_text, heads, lines, markdown, reasons, shown
+from citygan.training import run_training
+from tests.street import Result, Street, hashes
+from tests.tiny import prepared_set
+
+TINY = (
+    *("--data", "tiny", "--quick", "--device", "cpu", "--set", "train.steps=2"),
+    *("--set", "generator.width=4", "--set", "discriminator.width=4"),
+)
+TRAINING = "citygan.study.running.run_training"
+OPTIONS = Options(data="tiny", quick=True)
+each_study = pytest.mark.parametrize("name", STUDIES)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    """A folder with a tiny set in three splits, in which every study is run once."""
+    path = tmp_path_factory.mktemp("desk")
+    with contextlib.chdir(path), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("citygan.report._curves", lambda lines: "")  # most of a tiny run's time
+        for name in ("CITYGAN_DATA_HOME", "CITYGAN_RUNS_HOME", "CITYGAN_DEBUG"):
+            patch.delenv(name, raising=False)
+        patch.setenv("TORCH_HOME", str(path / "no-weights"))
+        prepared_set(path / "data" / "tiny", test=2)
+        yield Street(path)
+
+
+RAN: dict[str, Result] = {}
+
+
+def refused(desk: Street, *words: str, by: tuple[str, ...]) -> None:
+    """A command that is refused in one line that holds these words, without anything made."""
+    before = sorted(desk.path.iterdir())
+    result = desk.run(*by)
+    assert result.code == 2 and all(word in result.error for word in words), result.err
+    assert sorted(desk.path.iterdir()) == before
+
+
+def ran(desk: Street, name: str) -> tuple[Result, dict[str, Any]]:
+    """The study, run once in the whole session."""
+    if name not in RAN:
+        RAN[name] = desk.run("study", name, *TINY)
+    return RAN[name], json.loads((desk.path / "studies" / name / "study.json").read_text("utf-8"))
+
+
+# every row
+
+
+@each_study
+def test_every_row_runs(desk: Street, name: str) -> None:
+    result, record = ran(desk, name)
+    assert result.code == 0, result.err
+    for row, told in zip(STUDIES[name].rows, record["rows"], strict=True):
+        assert told["title"] == row.title
+        if row.reference:
+            assert told["status"] == "reference"
+        elif row.cannot is not None:
+            assert told["status"] == "not run" and row.cannot in told["short"]
+        elif row.from_weights:
+            assert told["short"] == "not run: weights missing" and "--init" in told["reason"]
+        else:
+            assert told["status"] == "done", told["reason"]
+            assert (desk.path / "studies" / name / told["runs"][0] / "config.yaml").is_file()
+        for column in record["columns"]:
+            cell = told["figures"][column["key"]]
+            if told["status"] == "done" and column["metric"] in ("ssim", "psnr", "colour"):
+                assert cell["mean"] is not None and cell["n"] == 1 and cell["std"] is None
+            elif cell["mean"] is None:
+                assert cell["reason"] and cell["short"]
+    assert not (desk.path / "runs").exists(), "a study's runs lie in its own folder"
+
+
+@each_study
+def test_the_mean_colour_painting_stands_in_every_table(desk: Street, name: str) -> None:
+    result, record = ran(desk, name)
+    known = [c for c in record["columns"] if c["metric"] in ("ssim", "psnr", "colour")]
+    assert known and all(record["mean_colour"][c["key"]]["mean"] is not None for c in known)
+    assert "| mean-colour painting |" in result.out
+
+
+@each_study
+def test_what_is_missing_is_told_never_replaced(desk: Street, name: str) -> None:
+    record = ran(desk, name)[1]
+    for row in record["rows"]:
+        for column in record["columns"]:
+            cell = row["figures"][column["key"]]
+            if column["metric"] == "fcn-score":
+                assert cell["short"] == NO_SEGMENTER
+            if column["metric"] == "lpips" and row["status"] == "done":
+                assert cell["short"] == "not run: weights missing" and "alexnet" in cell["reason"]
+
+
+@each_study
+def test_quick_is_labelled_everywhere(desk: Street, name: str) -> None:
+    result, record = ran(desk, name)
+    folder = desk.path / "studies" / name
+    assert record["quick"] is True and record["label"] == "quick form" and "quick form" in record["title"]
+    page = (folder / "study.html").read_text("utf-8")
+    assert "<title>" in page and "quick form" in page.partition("</title>")[0]
+    done = [row["title"] for row in record["rows"] if row["status"] == "done"]
+    for title in done:
+        assert f"| {title} (quick form) |" in result.out
+    assert all(line.split(",")[1] == "quick form" for line in (folder / "study.csv").read_text().splitlines()[1:])
+
+
+# tables
+
+
+@each_study
+def test_markdown_csv_json_and_page_agree(desk: Street, name: str) -> None:
+    result, record = ran(desk, name)
+    folder = desk.path / "studies" / name
+    text = (folder / "study.md").read_text("utf-8")
+    assert text == result.out == markdown(record)
+    head, _, *body = [re.split(r" \| ", line[2:-2]) for line in text.splitlines() if line.startswith("|")]
+    assert head == heads(record)
+    assert len(body) == len(record["rows"]) + 1
+    for cells, row in zip(body, record["rows"], strict=False):
+        for title, cell in zip(head[1:], cells[1:], strict=True):
+            column = next(c for c in record["columns"] if title in (f"{c['title']}, ours", f"{c['title']}, paper"))
+            if title.endswith(", ours"):
+                assert cell == shown(row["figures"][column["key"]], column["metric"])
+            elif row["paper"][column["key"]] is not None:
+                assert float(cell.rstrip("?")) == row["paper"][column["key"]]
+    rows = list(csv.DictReader(io.StringIO((folder / "study.csv").read_text("utf-8"))))
+    assert len(rows) == (len(record["rows"]) + 1) * len(record["columns"])
+    by_row = {row["title"]: row for row in record["rows"]}
+    for line in rows:
+        if line["row"] in by_row and line["mean"]:
+            assert float(line["mean"]) == by_row[line["row"]]["figures"][line["column"]]["mean"]
+    page = (folder / "study.html").read_text("utf-8")
+    assert not re.search(r"(src|href)='?http", page)
+    assert "data:image/png;base64," in page and (folder / "sheet.png").is_file()
+
+
+def test_a_reason_is_told_once_for_all_its_columns(desk: Street) -> None:
+    result, record = ran(desk, "alpha")
+    assert len([text for text in reasons(record) if "alexnet" in text]) == 1
+    assert "LPIPS train, LPIPS validation, LPIPS test: no weights 'alexnet'" in result.out
+    assert str(Path.home()) not in result.out
+    assert "| 0.369 |" in result.out and "| 0.301 |" in result.out
+
+
+def test_a_row_can_be_repeated_by_the_command_beside_it(desk: Street) -> None:
+    record = ran(desk, "pix2pix-losses")[1]
+    for row in STUDIES["pix2pix-losses"].rows[:2]:
+        told = next(other for other in record["rows"] if other["name"] == row.name)
+        words = told["command"].split()[1:]
+        shown_settings = desk.done(*words, "--dry-run", "--json")
+        settings = json.loads(shown_settings.out)["settings"]
+        options = Options("tiny", True, assigned=tuple(TINY[i + 1] for i, w in enumerate(TINY) if w == "--set"))
+        assert settings == settings_of(STUDIES["pix2pix-losses"], row, options).to_dict()
+
+
+def test_the_spread_is_that_of_the_sample_over_seeds() -> None:
+    chosen = STUDIES["colour"]
+    outcomes = {
+        "l1": [
+            {"run": f"runs/l1-{seed}", "status": "done", "random": [], "results": _results("colour", L=value)}
+            for seed, value in enumerate((0.5, 0.7))
+        ]
+    }
+    record = record_of(chosen, Options("tiny", False, seeds=2), _data(), outcomes)
+    cell = record["rows"][0]["figures"]["colour.L.val"]
+    assert cell["mean"] == pytest.approx(0.6) and cell["std"] == pytest.approx(0.02**0.5)
+    assert cell["values"] == [0.5, 0.7] and cell["n"] == 2
+    assert next(lines(record))[2] == "0.600 ± 0.141"
+    assert "not run yet" in csv_text(record) or record["rows"][1]["short"] == "not run yet"
+
+
+def test_figures_of_a_segmenter_appear_where_the_metric_gives_them() -> None:
+    chosen, parts = STUDIES["pix2pix-losses"], {"pixel_accuracy": 0.6, "class_accuracy": 0.2, "mean": 0.15}
+    results = _results("fcn-score", **parts)
+    results["val"]["metrics"]["fcn-score"]["oracle"] = {"pixel_accuracy": 0.8, "class_accuracy": 0.3, "mean": 0.21}
+    outcomes = {"l1": [{"run": "runs/l1", "status": "done", "random": [], "results": results}]}
+    record = record_of(chosen, Options("tiny", False, segmenter="seg"), _data(), outcomes)
+    keys = [c["key"] for c in record["columns"] if c["metric"] == "fcn-score"]
+    assert [record["rows"][0]["figures"][key]["mean"] for key in keys] == [0.6, 0.2, 0.15]
+    truth = next(row for row in record["rows"] if row["status"] == "reference")
+    assert [truth["figures"][key]["mean"] for key in keys] == [0.8, 0.3, 0.21]
+
+
+def _results(metric: str, **parts: float) -> dict[str, Any]:
+    protocol: dict[str, Any] = {"size": None, "std": "", "metrics": {}, "mean_colour": {}, "versions": {}, "model": {}}
+    figure = {"mean": 0.1, **parts, "mean_colour": {"mean": 0.05}}
+    return {"val": {"metrics": {metric: figure}, "protocol": protocol}}
+
+
+def _data() -> dict[str, Any]:
+    return {"name": "tiny", "size": "32x32", "splits": {"val": 2}, "stands_for": {"val": "val"}, "path": "tiny"}
+
+
+# nothing twice
+
+
+def test_rows_that_are_there_are_not_run_again(desk: Street) -> None:
+    ran(desk, "alpha")
+    before = hashes(desk.path / "studies" / "alpha")
+    again = desk.done("study", "alpha", *TINY)
+    assert again.out == RAN["alpha"].out and again.err.count("there already") == 3
+    assert hashes(desk.path / "studies" / "alpha") == before
+    assert desk.done("study", "alpha", "--resume").out == again.out
+
+
+def test_other_data_or_settings_do_not_overwrite_a_table(desk: Street) -> None:
+    ran(desk, "alpha")
+    refused(desk, "settings", "--out", by=("study", "alpha", *TINY, "--set", "optimizer.rate=0.001"))
+    refused(desk, "--set", by=("study", "alpha", "--resume", "--set", "optimizer.rate=0.001"))
+    refused(desk, "pix2pix-losses", by=("study", "pix2pix-losses", "--resume", "--out", "nowhere"))
+
+
+def test_an_interrupted_row_goes_on(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[bool] = []
+
+    def stopped(settings: Any, *arguments: Any, **more: Any) -> None:
+        """Stops the second run after its first step."""
+        calls.append(more.get("resume", False))
+        if len(calls) == 2:
+            short = dataclasses.replace(settings, train=dataclasses.replace(settings.train, steps=1))
+            run_training(short, *arguments, **more)
+            raise Interrupted("stopped at step 1", signal_number=2)
+        run_training(settings, *arguments, **more)
+
+    monkeypatch.setattr(TRAINING, stopped)
+    result = desk.run("study", "alpha", *TINY, "--out", "stopped")
+    assert result.code == 130 and "go on with: citygan study alpha --resume --out stopped" in result.err
+    assert "not run yet" in (desk.path / "stopped" / "study.md").read_text("utf-8")
+    monkeypatch.setattr(TRAINING, run_training)
+    done = desk.done("study", "alpha", "--resume", "--out", "stopped")
+    assert "at step 1" in done.err and done.err.count("there already") == 1
+    whole, gone_on = ran(desk, "alpha")[1], json.loads((desk.path / "stopped" / "study.json").read_text("utf-8"))
+    assert gone_on["rows"] == whole["rows"], "as if it had not been stopped"
+
+
+def test_a_row_that_fails_is_told_and_the_others_go_on(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(settings: Any, *arguments: Any, **more: Any) -> None:
+        if settings.model == "pix2pix-alpha75":
+            raise DivergedError("the loss g_l1 is not finite", step=1)
+        run_training(settings, *arguments, **more)
+
+    monkeypatch.setattr(TRAINING, failing)
+    result = desk.run("study", "alpha", *TINY, "--out", "failing")
+    assert result.code == 4 and "alpha = 75" in result.error
+    record = json.loads((desk.path / "failing" / "study.json").read_text("utf-8"))
+    assert [row["status"] for row in record["rows"]] == ["done", "failed", "done"]
+    assert "g_l1" in record["rows"][1]["reason"] and "g_l1" in result.out
+    monkeypatch.setattr(TRAINING, run_training)
+    assert desk.run("study", "alpha", *TINY, "--out", "failing").code == 0
+
+
+def test_weights_that_are_not_there_leave_a_row_out(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the quick form the trunks want their published weights."""
+    chosen = STUDIES["cityscapes-ssim"]
+    rows = tuple(row for row in chosen.rows if row.name == "deeplab")
+    monkeypatch.setitem(STUDIES, chosen.name, dataclasses.replace(chosen, rows=rows))
+    words = ("--data", "tiny", "--full", "--device", "cpu", "--set", "train.steps=2", "--out", "full")
+    result = desk.done("study", chosen.name, *words)
+    record = json.loads((desk.path / "full" / "study.json").read_text("utf-8"))
+    row = record["rows"][0]
+    assert row["short"] == "not run: weights missing" and "weights fetch" in row["reason"]
+    assert "quick" not in result.out and not (desk.path / "full" / "runs").exists()
+
+
+def test_weights_that_came_later_fill_what_was_lacking(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the figure that there was not is computed, and nothing is trained."""
+    ran(desk, "alpha")
+    out = desk.path / "later"
+    shutil.copytree(desk.path / "studies" / "alpha", out)
+    asked: list[list[str]] = []
+
+    def with_lpips(translator: Any, split: str, metrics: list[str], **more: Any) -> dict[str, Any]:
+        asked.append(metrics)
+        result = evaluate_run(translator, split, ["l1"], **more)
+        return {**result, "metrics": {"lpips": result["metrics"]["l1"]}}
+
+    monkeypatch.setattr("citygan.study.running.evaluate_run", with_lpips)
+    desk.done("study", "alpha", "--resume", "--out", "later")
+    record = json.loads((out / "study.json").read_text("utf-8"))
+    assert asked == [["lpips"]] * 9, "three splits of three rows"
+    before = ran(desk, "alpha")[1]
+    for row, old in zip(record["rows"], before["rows"], strict=True):
+        assert row["figures"]["lpips.mean.val"]["mean"] is not None
+        assert row["figures"]["ssim.mean.val"] == old["figures"]["ssim.mean.val"]
+    desk.done("study", "alpha", "--resume", "--out", "later")
+    assert len(asked) == 9
+
+
+# the tables themselves
+
+
+@each_study
+def test_every_row_is_a_preset_with_settings(name: str) -> None:
+    chosen = STUDIES[name]
+    assert len({row.name for row in chosen.rows}) == len(chosen.rows)
+    assert len({column.key for column in chosen.columns}) == len(chosen.columns)
+    for row in chosen.rows:
+        assert row.preset in PRESETS
+        for quick in (False, True):
+            settings_of(chosen, row, Options("tiny", quick))
+    for column in chosen.columns:
+        assert column.metric in METRICS or column.metric == "fcn-score"
+        if column.paper is not None:
+            assert chosen.paper is not None and column.paper in chosen.paper.columns
+    for row in chosen.rows:
+        if row.paper is not None:
+            assert chosen.paper is not None and row.paper in chosen.paper.rows
+
+
+@each_study
+def test_a_quick_study_is_short_however_many_rows_it_has(name: str) -> None:
+    jobs = plan(STUDIES[name], OPTIONS, "0")
+    pictures = sum((job.settings.train.steps or 0) * job.settings.train.batch * job.row.cost for job in jobs)
+    assert 5_000 < pictures <= 6_000 or all((job.settings.train.steps or 0) >= 4000 for job in jobs)
+    counts = {(job.settings.train.steps or 0) * job.settings.train.batch // job.row.length for job in jobs}
+    assert len(counts) == 1, "every row of a table learns from as many pictures"
+
+
+@each_study
+def test_rows_of_a_study_are_different_runs(name: str) -> None:
+    values = [job.settings.to_dict() for job in plan(STUDIES[name], Options("tiny", False), "0")]
+    assert all(values[i] != values[j] for i in range(len(values)) for j in range(i))
+
+
+def test_a_run_is_known_by_settings_and_data() -> None:
+    def names(options: Options, checksum: str = "0") -> list[str]:
+        return [job.name for job in plan(STUDIES["alpha"], options, checksum)]
+
+    assert names(OPTIONS) == names(Options(data="elsewhere/tiny", quick=True))
+    assert not set(names(OPTIONS)) & set(names(OPTIONS, "1"))
+    assert not set(names(OPTIONS)) & set(names(Options("tiny", True, assigned=("optimizer.rate=0.001",))))
+    assert set(names(OPTIONS)) < set(names(Options("tiny", True, seeds=2)))
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "figure"),
+    [
+        ("pix2pix-table-1", "L1+cGAN", "pixel_accuracy", 0.66), ("pix2pix-table-1", "GAN", "class_iou", 0.01),
+        ("pix2pix-table-1", "Ground truth", "class_accuracy", 0.26),
+        ("pix2pix-table-2", "Encoder-decoder (L1+cGAN)", "class_iou", 0.05),
+        ("pix2pix-table-2", "U-net (L1+cGAN)", "pixel_accuracy", 0.55),
+        ("pix2pix-table-3", "16x16", "pixel_accuracy", 0.65), ("pix2pix-table-3", "286x286", "class_accuracy", 0.16),
+        ("pix2pix-table-4", "L1+cGAN", "map_to_photo", 18.9), ("pix2pix-table-5", "Ours", "labelled_real", 22.5),
+        ("pix2pix-table-6", "L1", "class_iou", 0.35), ("pix2pix-figure-7", "PixelGAN", "b", 0.78),
+        ("cityscapes-table-1", "Enhanced baseline model", "test", 0.535),
+        ("cityscapes-table-1", "Pre-trained from pytorch", "val", 0.535),
+        ("cityscapes-table-1", "Baseline Model with MSE", "train", 0.808),
+    ],
+)  # fmt: skip
+def test_the_papers_figures_are_those_printed(table: str, row: str, column: str, figure: float) -> None:
+    assert paper_tables()[table].figure(row, column) == figure
+
+
+def test_the_papers_tables_agree_with_the_papers_text(shared: Path) -> None:
+    papers = {
+        "pix2pix": shared / "papers" / "004_pix2pix.txt",
+        "cityscapes": shared / "papers" / "001_image-to-image-translation-for-cityscapes.txt",
+    }
+    texts = {name: path.read_text("utf-8").replace("\\times", "x").replace(" x ", "x") for name, path in papers.items()}
+    checked = 0
+    for name, table in paper_tables().items():
+        if table.unit == "percent" or table.unsure:
+            continue
+        for row, figures in table.rows.items():
+            digits = 3 if name.startswith("cityscapes") else 2
+            line = "\t".join([row, *(f"{figure:.{digits}f}" for figure in figures)])
+            assert line in texts[name.partition("-")[0]], line
+            checked += 1
+    assert checked == 6 + 4 + 4 + 3 + 6
+    assert [name for name, table in paper_tables().items() if table.unsure] == ["pix2pix-figure-7"]
+
+
+# the command
+
+
+def test_without_a_name_studies_are_listed_with_their_tables(desk: Street) -> None:
+    listed = desk.done("study").out
+    for chosen in STUDIES.values():
+        assert chosen.name in listed
+    assert "table 1" in listed and "figure 7(d)" in listed and "table I" in listed
+    assert json.loads(desk.done("study", "--json").out)["studies"].keys() == STUDIES.keys()
+
+
+def test_an_unknown_study_names_the_nearest(desk: Street) -> None:
+    refused(desk, "Did you mean pix2pix-losses?", "alpha", by=("study", "pix2pix-loses"))
+    refused(desk, "--seeds", by=("study", "--seeds", "3"))
+    with pytest.raises(UsageError):
+        study("none")
+
+
+def test_a_wrong_setting_stops_before_the_work(desk: Street) -> None:
+    refused(desk, "unknown setting", by=("study", "alpha", *TINY, "--set", "train.stepz=2", "--out", "wrong"))
+    assert not (desk.path / "wrong").exists()
+
+
+def test_json_is_one_object(desk: Street) -> None:
+    record = ran(desk, "alpha")[1]
+    assert json.loads(desk.done("study", "alpha", *TINY, "--json").out) == record
+
+
+def test_val_stands_for_a_test_split_that_cannot_be_scored(desk: Street) -> None:
+    data = PreparedSet.open(prepared_set(desk.path / "data" / "two"))
+    assert splits_of(data, ("train", "val", "test")) == {"train": "train", "test": "val"}
+    assert splits_of(data, ("val",)) == {"val": "val"}
+    assert resolve([])[0].data is None
+
+
+def test_runs_side_by_side_are_those_one_after_the_other(desk: Street) -> None:
+    jobs = plan(STUDIES["alpha"], OPTIONS, "0")[:2]
+    place = Place(desk.path / "nowhere", desk.path / "no-data", "cpu")
+    outcomes = run_side_by_side(jobs, {}, OPTIONS, place, ["cpu", "cpu"])
+    assert [outcome["run"] for outcome in outcomes] == [f"runs/{job.name}" for job in jobs]
+    assert all(outcome["status"] == "failed" and "no-data" in outcome["reason"] for outcome in outcomes)
