@@ -29,7 +29,7 @@ from citygan.data.labels import TABLES  # noqa: E402
 from citygan.data.layouts import LAYOUTS  # noqa: E402
 from citygan.losses import ADVERSARIAL  # noqa: E402
 from citygan.metrics import DEFAULT, METRICS  # noqa: E402
-from citygan.models import DISCRIMINATORS, GENERATORS  # noqa: E402
+from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS  # noqa: E402
 from citygan.presets import PRESETS  # noqa: E402
 from citygan.study.rows import STUDIES  # noqa: E402
 
@@ -168,6 +168,7 @@ def blocks() -> dict[str, str]:
             (
                 ("`generator.name`", ", ".join(f"`{name}`" for name in GENERATORS)),
                 ("`discriminator.name`", ", ".join(f"`{name}`" for name in DISCRIMINATORS)),
+                ("`segmenter.name`", ", ".join(f"`{name}`" for name in SEGMENTERS)),
                 ("`losses.adversarial`", ", ".join(f"`{name}`" for name in ADVERSARIAL)),
             ),
             left=2,

@@ -57,9 +57,10 @@ ROOMS: dict[str, str] = {
     "segmenting": "errors devices data data.labels models recipes train runs infer",
     "translation": "errors files pictures data data.labels train sheets infer segmenting",
     "trios": "errors pictures data metrics sheets baseline infer",
-    "segmented": "errors pictures data metrics runs segmenting",
-    "evaluation": "errors progress pictures data metrics sheets baseline figurefile featurefile plotfiles weightfiles "
-    "trios pairing train runs infer segmenting segmented translation",
+    "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios train runs",
+    "segmented": "errors pictures data metrics baseline trios runs segmenting assembling",
+    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios pairing train runs infer segmenting "
+    "assembling segmented translation",
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "

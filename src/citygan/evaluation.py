@@ -13,40 +13,31 @@ given all the same.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from citygan import __version__
-from citygan.baseline import Painter, fit_painter, no_painter
+from citygan.assembling import Progress, Result, Work, result_of, run_name, same_data, set_of_settings, versions
+from citygan.baseline import fit_painter, no_painter
 from citygan.data.labels import ClassTable
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.featurefile import FeatureFile
-from citygan.figurefile import FigureFile
-from citygan.metrics import STD, Metric, Setup, lookup, start_all
+from citygan.metrics import Metric, Setup
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
-from citygan.metrics.scoring import Job, Scores, Trio, score
+from citygan.metrics.scoring import Trio
 from citygan.pairing import pair_folders, pictures_in
-from citygan.plotfiles import PlotFolder
 from citygan.progress import say
-from citygan.segmented import about, check_classes, check_metrics, check_split, protocol_on
-from citygan.trios import SAMPLES, FolderTrios, SegmentedTrios, SplitTrios
-from citygan.weightfiles import check_names
+from citygan.segmented import check_classes, evaluate_segmenter, protocol_on
+from citygan.trios import SAMPLES, FolderTrios, SplitTrios
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
     from citygan.segmenting import Segmenter
-
-Result = dict[str, Any]
-Progress = Callable[[int, int], None]
-"""Told (pictures done, pictures in all)."""
 
 
 def evaluate_run(
@@ -89,7 +80,7 @@ def evaluate_run(
         DataError: The set has no photos, or is by another class table.
         DamagedError: The run or the set is.
     """
-    work = _Work(metrics, weights, per_image, plots, force, progress)
+    work = Work(metrics, weights, per_image, plots, force, progress)
     if run is None or isinstance(run, str | Path):
         from citygan.infer import load
 
@@ -136,58 +127,11 @@ def evaluate_run(
             "name": prepared.name,
             "checksum": prepared.checksum,
             "split": split,
-            "trained_on": _same_data(translator, prepared),
+            "trained_on": same_data(translator, prepared),
         },
-        "versions": _versions("torch"),
+        "versions": versions("torch"),
     }
-    return _result(scores, painter, protocol, run=_run_name(translator), split=split)
-
-
-def evaluate_segmenter(
-    run: str | Path | Segmenter | None = None,
-    split: str = "val",
-    checkpoint: str = "last",
-    *,
-    metrics: Sequence[str] | None = None,
-    device: str = "auto",
-    data: str | Path | PreparedSet | None = None,
-    plots: str | Path | None = None,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> Result:
-    """Segments the photos of a split and scores that against the labels, at their own size where the set has it.
-
-    Args:
-        run: A segmenter's run, a checkpoint folder, a loaded segmenter; None: the last run.
-        metrics: `miou`, the only one.
-        split, checkpoint, device, data, plots, force: As `evaluate_run`.
-
-    Raises:
-        UsageError: Another metric, a run of another kind, other classes, no such split.
-        DataError: The set has no photos or no labels.
-    """
-    from citygan.segmenting import load_segmenter
-
-    work = _Work(metrics or ["miou"], None, None, plots, force, progress)
-    check_metrics(work.rows)
-    if run is None or isinstance(run, str | Path):
-        run = load_segmenter(run, checkpoint=checkpoint, device=device)
-    prepared = set_of_settings(run.settings, data)
-    part = check_split(run, prepared, split)
-    painter = no_painter("a segmenter's label maps are no pictures")
-    trios = SegmentedTrios(run, part, show=plots is not None)
-    scores = work.score(trios, Setup(device=device, classes=run.labels, lacking=trios.lacking), painter)
-    protocol = {
-        "model": about(run, checkpoint),
-        "data": {
-            "name": prepared.name,
-            "checksum": prepared.checksum,
-            "split": split,
-            "trained_on": _same_data(run, prepared),
-        },
-        "versions": _versions("torch"),
-    }
-    return _result(scores, painter, protocol, run=_run_name(run), split=split)
+    return result_of(scores, painter, protocol, run=run_name(translator), split=split)
 
 
 def _looks(
@@ -236,7 +180,7 @@ def evaluate_folders(
         UsageError: An unknown metric, set, device or weights; a file that exists.
         DataError: Pictures without a partner, of different sizes, unreadable, of one name: nothing is scored then.
     """
-    work = _Work(metrics, weights, per_image, plots, force, progress)
+    work = Work(metrics, weights, per_image, plots, force, progress)
     pairs = _pair(Path(fake), Path(real), None if labels is None else Path(labels))
     painter = no_painter("no label maps: --labels names a folder of them")
     table = classes
@@ -265,9 +209,9 @@ def evaluate_folders(
             "real_sha256": digests[1],
             "sha256_of": "stems and RGB pixels, in the order of the stems",
         },
-        "versions": _versions(),
+        "versions": versions(),
     }
-    return _result(scores, painter, protocol, fake=str(fake), real=str(real))
+    return result_of(scores, painter, protocol, fake=str(fake), real=str(real))
 
 
 def evaluate(
@@ -290,7 +234,7 @@ def evaluate(
         UsageError: An unknown metric, device or weights.
         DataError: Not such pictures, not as many, or of different sizes.
     """
-    work = _Work(metrics, weights)
+    work = Work(metrics, weights)
     jobs = (functools.partial(Trio, f"picture {index}", x, y) for index, (x, y) in enumerate(_pairs(fake, real)))
     setup = Setup(device=device, weights=work.weights, lacking=_lacking_in_arrays())
     scores = work.score_jobs(jobs, setup)
@@ -298,8 +242,8 @@ def evaluate(
         raise DataError("no pictures to compare")
     digests = scores.digests
     data = {"fake_sha256": digests[0], "real_sha256": digests[1], "sha256_of": "pixels, in order"}
-    protocol = {"model": None, "data": data, "versions": _versions()}
-    return _result(scores, no_painter("arrays come without training pictures"), protocol)
+    protocol = {"model": None, "data": data, "versions": versions()}
+    return result_of(scores, no_painter("arrays come without training pictures"), protocol)
 
 
 def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = None) -> PreparedSet:
@@ -312,76 +256,7 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
     return set_of_settings(translator.settings, data)
 
 
-def set_of_settings(settings: Mapping[str, Any], data: str | Path | PreparedSet | None = None) -> PreparedSet:
-    """As `set_of_run`, by a run's settings."""
-    if isinstance(data, PreparedSet):
-        return data
-    if data is not None:
-        return resolve_set(data)
-    try:
-        return resolve_set(settings.get("data"))
-    except UsageError as problem:
-        hint = f"{problem.hint}; --data names the set to use" if problem.hint else "--data names the set to use"
-        raise UsageError(problem.what, where=problem.where, hint=hint) from problem
-
-
 # putting it together
-
-
-class _Work:
-    """What is asked for, checked before anything is opened, and the way through the pictures."""
-
-    def __init__(
-        self,
-        metrics: Sequence[str] | None,
-        weights: Mapping[str, str] | None = None,
-        per_image: str | Path | None = None,
-        plots: str | Path | None = None,
-        force: bool = False,
-        progress: Progress | None = None,
-    ) -> None:
-        self.rows = lookup(metrics)
-        self.weights = dict(weights or {})
-        check_names(self.weights)
-        self._file = None if per_image is None else FigureFile(per_image, self.rows, force=force)
-        self._plots = None if plots is None else PlotFolder(plots, self.rows, force=force)
-        self._progress = progress
-
-    def score(self, trios: SplitTrios | FolderTrios | SegmentedTrios, setup: Setup, painter: Painter) -> Scores:
-        """Measures all pictures, and writes the files."""
-        rows, failed = start_all(self.rows, setup)
-        needs = {need for row in rows if row.name not in failed for need in row.needs}
-        scores = self._gather(trios.jobs(needs), rows, failed, len(trios))
-        setup.finish()
-        if self._plots is not None:
-            self._plots.write(scores, painter.name)
-        return scores
-
-    def score_jobs(self, jobs: Iterable[Job], setup: Setup) -> Scores:
-        """Measures what needs nothing but pictures."""
-        rows, failed = start_all(self.rows, setup)
-        return self._gather(jobs, rows, failed, None)
-
-    def _gather(
-        self, jobs: Iterable[Job], rows: Sequence[Metric], failed: dict[str, CityganError], total: int | None
-    ) -> Scores:
-        scores = Scores(rows, failed=failed)
-        able = [row for row in rows if row.name not in failed]
-        if not able:
-            return scores  # no picture is made for nothing
-        if self._progress is not None and total is not None:
-            self._progress(0, total)
-        with contextlib.ExitStack() as stack:
-            write = None if self._file is None else stack.enter_context(self._file.writing())
-            for scored in score(jobs, able):
-                scores.add(scored)
-                if write is not None:
-                    write(scored)
-                if self._plots is not None:
-                    self._plots.add(scored)
-                if self._progress is not None and total is not None:
-                    self._progress(scores.images, total)
-        return scores
 
 
 def _lacking_in_arrays() -> dict[Any, CityganError]:
@@ -389,35 +264,6 @@ def _lacking_in_arrays() -> dict[Any, CityganError]:
     return {
         "ids": DataError("two arrays of pictures come without class table", hint=hint),
         "samples": DataError("two arrays of pictures hold one version of each", hint=hint),
-    }
-
-
-def _result(
-    scores: Scores,
-    painter: Painter,
-    protocol: dict[str, Any],
-    *,
-    run: str | None = None,
-    split: str | None = None,
-    fake: str | None = None,
-    real: str | None = None,
-) -> Result:
-    sizes = {f"{width}x{height}": count for (width, height), count in sorted(scores.sizes.items())}
-    about = {
-        "size": next(iter(sizes)) if len(sizes) == 1 else None,
-        "sizes": sizes,
-        "std": STD,
-        "metrics": {metric.name: dict(metric.protocol) for metric in scores.metrics},
-        "mean_colour": {"name": painter.name, **painter.protocol},
-    }
-    return {
-        "run": run,
-        "split": split,
-        "fake": fake,
-        "real": real,
-        "images": scores.images,
-        "metrics": scores.figures(painter.reason),
-        "protocol": about | protocol,
     }
 
 
@@ -467,25 +313,4 @@ def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:
     return about | translator.protocol() | {"device": translator.device.type}
 
 
-def _same_data(translator: Translator | Segmenter, data: PreparedSet) -> bool | None:
-    """Whether the run was trained on this very set; None where it does not say."""
-    from citygan.train.checkpoint import read_state
-
-    if translator.path is None:
-        return None
-    checksum = (read_state(translator.path).get("data") or {}).get("checksum")
-    return None if checksum is None else bool(checksum == data.checksum)
-
-
-def _run_name(translator: Translator | Segmenter) -> str | None:
-    from citygan.runs import run_of
-
-    return None if translator.path is None else str(run_of(translator.path) or translator.path)
-
-
-def _versions(*more: str) -> dict[str, str]:
-    found = {"citygan": __version__}
-    for library in ("numpy", "opencv-python-headless", "opencv-python", *more):
-        with contextlib.suppress(PackageNotFoundError):
-            found[library] = version(library)
-    return found
+__all__ = ["evaluate", "evaluate_folders", "evaluate_run", "evaluate_segmenter", "set_of_run", "set_of_settings"]

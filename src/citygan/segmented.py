@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from citygan.assembling import Progress, Result, Work, result_of, run_name, same_data, set_of_settings, versions
+from citygan.baseline import no_painter
 from citygan.data.store import PreparedSet, Split
 from citygan.errors import DataError, UsageError
-from citygan.metrics import Metric
+from citygan.metrics import Metric, Setup
 from citygan.metrics.fcnscore import name_of_protocol
 from citygan.pictures import header
 from citygan.runs import GENERATOR, SEGMENTER, of_kind
+from citygan.trios import SegmentedTrios
 
 if TYPE_CHECKING:
     from citygan.segmenting import Segmenter
@@ -91,3 +96,50 @@ def protocol_on(segmenter: Segmenter, part: Split) -> str:
 def about(segmenter: Segmenter, checkpoint: str) -> dict[str, Any]:
     """The model, as the protocol of an evaluation holds it."""
     return {"checkpoint": checkpoint, **segmenter.about(), "device": segmenter.device.type}
+
+
+def evaluate_segmenter(
+    run: str | Path | Segmenter | None = None,
+    split: str = "val",
+    checkpoint: str = "last",
+    *,
+    metrics: Sequence[str] | None = None,
+    device: str = "auto",
+    data: str | Path | PreparedSet | None = None,
+    plots: str | Path | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Segments the photos of a split and scores that against the labels, at their own size where the set has it.
+
+    Args:
+        run: A segmenter's run, a checkpoint folder, a loaded segmenter; None: the last run.
+        metrics: `miou`, the only one.
+        split, checkpoint, device, data, plots, force: As `evaluate_run`.
+
+    Raises:
+        UsageError: Another metric, a run of another kind, other classes, no such split.
+        DataError: The set has no photos or no labels.
+    """
+    from citygan.segmenting import load_segmenter
+
+    work = Work(metrics or ["miou"], None, None, plots, force, progress)
+    check_metrics(work.rows)
+    if run is None or isinstance(run, str | Path):
+        run = load_segmenter(run, checkpoint=checkpoint, device=device)
+    prepared = set_of_settings(run.settings, data)
+    part = check_split(run, prepared, split)
+    painter = no_painter("a segmenter's label maps are no pictures")
+    trios = SegmentedTrios(run, part, show=plots is not None)
+    scores = work.score(trios, Setup(device=device, classes=run.labels, lacking=trios.lacking), painter)
+    protocol = {
+        "model": about(run, checkpoint),
+        "data": {
+            "name": prepared.name,
+            "checksum": prepared.checksum,
+            "split": split,
+            "trained_on": same_data(run, prepared),
+        },
+        "versions": versions("torch"),
+    }
+    return result_of(scores, painter, protocol, run=run_name(run), split=split)

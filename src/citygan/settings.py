@@ -218,7 +218,7 @@ class OptimizerSettings:
     beta2: float = 0.999
     """Decay of the second moment."""
     momentum: float = 0.9
-    """Of SGD."""
+    """SGD: the share of the last steps' direction that is kept."""
     weight_decay: float = 0.0
     """Of SGD, and added to the gradient by Adam too."""
     schedule: Literal["constant", "linear", "poly"] = "constant"

@@ -109,6 +109,10 @@ def _train(
     layers += [file, *flags, Layer("flag", {key: value for key, value in given.items() if value is not None})]
     settings, origins = resolve(layers)
     start = _initial(settings.init)
+    if start is not None:
+        from citygan.runs import GENERATOR, SEGMENTER, check_kind
+
+        check_kind(start, SEGMENTER if settings.recipe == SEGMENTER else GENERATOR, "--init")
     # as they are found from anywhere, and not as a default that may move on
     settings = dataclasses.replace(
         settings,
