@@ -49,7 +49,11 @@ ROOMS: dict[str, str] = {
     "plotfiles": "errors files pictures metrics sheets",
     "runs": "errors files yamlfile config train",
     "pretrained": "errors files models weights",
-    "building": "errors config devices data models recipes train runs pretrained",
+    "building": "errors config devices data models recipes train runs weights pretrained",
+    "importing": "errors files config data.labels recipes train runs weights",
+    "onnxfile": "errors models",
+    "exporting": "errors files progress train runs weights onnxfile",
+    "fetching": "errors files progress models weightfiles",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "translation": "errors files pictures data data.labels train sheets infer",
@@ -61,7 +65,7 @@ ROOMS: dict[str, str] = {
     "building resuming infer report",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runs building infer translation evaluation report training",
+    "metrics figurefile runs building importing exporting fetching infer translation evaluation report training",
     "__main__": "cli",
 }
 TORCH_FREE = ("errors", "files", "yamlfile", "progress", "config", "presets", "pictures", "data", "cli", "")
@@ -208,6 +212,13 @@ BANNED_IMPORTS = (
 BANNED_KEYWORDS = {"shell": True, "allow_pickle": True, "weights_only": False}
 
 
+# what is banned everywhere else
+MAY_CALL: dict[str, set[str]] = {
+    "fetching": {"import of urllib.request", "import of http.client"},  # the only place that opens a connection
+    "exporting": {"torch.save"},  # into memory, for the public implementations, which load nothing else
+}
+
+
 def offences(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """(line, what) of whatever is banned everywhere."""
     for node in ast.walk(tree):
@@ -243,7 +254,8 @@ def offences(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("file", MODULES, ids=[name_of(file) for file in MODULES])
 def test_nothing_banned_is_called(file: Path) -> None:
-    assert list(offences(tree_of(file))) == []
+    allowed = MAY_CALL.get(name_of(file), set())
+    assert [(line, what) for line, what in offences(tree_of(file)) if what not in allowed] == []
 
 
 @pytest.mark.parametrize(
@@ -285,6 +297,7 @@ MAY_WRITE: dict[str, set[str]] = {
     "data.city": {"write_bytes"},
     "data.prepare": {"unlink"},
     "figurefile": {"open"},
+    "fetching": {"open"},
     "train.checkpoint": {"write_bytes", "unlink", "shutil.rmtree", "os.replace"},
     "train.logs": {"open"},
     "training": {"SummaryWriter"},

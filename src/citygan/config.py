@@ -84,7 +84,8 @@ class DiscriminatorSettings:
     width: int = 64
     """Filters of the first layer."""
     receptive_field: int = 70
-    """PatchGAN: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2); or 34, 142, 574."""
+    """PatchGAN: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2), or
+    34, 142, 574."""
     norm: Literal["batch", "instance", "none"] = "batch"
     """PatchGAN and PixelGAN: the norm behind all convolutions but the first and the last."""
     conditional: bool = True
@@ -235,7 +236,7 @@ class Settings:
     data: str | None = None
     """The prepared set; null: the last one."""
     init: str | None = None
-    """A run or checkpoint whose weights to start from."""
+    """A run, checkpoint or file of public weights to start from."""
     seed: int = 0
     """Decides the weights at the start, the order of the pictures, jitter and dropout."""
     quick: bool = False

@@ -45,11 +45,19 @@ class Imported:
         load_network(network, self.tensors, Path(where))
         return network
 
+    @property
+    def flags(self) -> str:
+        """Those of `train` that build such a network."""
+        known = {"name": self.name, **{key: self.arguments[key] for key in SETTINGS if key in self.arguments}}
+        return " ".join(f"--set {self.role}.{key}={str(value).lower()}" for key, value in known.items())
+
     def __str__(self) -> str:
         shown = ", ".join(f"{key} {value}" for key, value in self.arguments.items() if key in _TOLD)
         return f"{self.format}: {self.name}, {shown}"
 
 
+# arguments that are settings of `train` too
+SETTINGS = ("width", "depth", "dropout", "norm", "blocks", "receptive_field", "skips", "upsample")
 _TOLD = ("in_channels", "out_channels", "width", "depth", "blocks", "halvings", "receptive_field", "norm", "dropout")
 
 
@@ -114,9 +122,7 @@ def _take(layout: Format, tensors: Mapping[str, Tensor], where: str) -> Imported
     return Imported(str(layout), layout.role, layout.network, arguments, _swap(ours, swapped))
 
 
-def export_state_dict(
-    layout: Format, arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def export_state_dict(layout: Format, arguments: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a network of ours as a public implementation would save them.
 
     Raises:

@@ -37,7 +37,7 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     """
     where = os.fspath(path)
     data = read_bytes(path, error=DamagedError)
-    record = None
+    record: dict[str, Any] | None = None
     try:
         if data[8:9] == b"{":
             value = safetensors.torch.load(data)
@@ -61,8 +61,8 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     except Exception as problem:  # safetensors has an error class of its own
         raise DamagedError(f"not a file of tensors ({type(problem).__name__})", where=where) from problem
     if isinstance(value, Mapping) and any(_of_an_optimizer(str(key)) for key in value):
-        hint = "Give the file of the network beside it, such as latest_net_G.pth"
-        raise DamagedError("an optimizer's state, not the weights of a network", where=where, hint=hint)
+        beside = "Give the file of the network beside it, such as latest_net_G.pth"
+        raise DamagedError("an optimizer's state, not the weights of a network", where=where, hint=beside)
     if not isinstance(value, Mapping) or not value or not all(isinstance(v, Tensor) for v in value.values()):
         inner = [
             str(key)
@@ -82,5 +82,5 @@ def _record(data: bytes) -> dict[str, Any] | None:
     """Our own entry in the header of a safetensors file that has been read before."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     text = header.get("__metadata__", {}).get(OWN)
-    record = None if text is None else json.loads(text)
-    return record if isinstance(record, dict) else None
+    value = None if text is None else json.loads(text)
+    return value if isinstance(value, dict) else None
