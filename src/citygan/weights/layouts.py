@@ -136,7 +136,7 @@ def export_state_dict(layout: Format, arguments: Mapping[str, Any], tensors: Map
         raise UsageError(f"{layout} cannot hold this network: {problem}", where="--format", hint=hint) from problem
     network = bare(layout.role, layout.network, there)
     fitted = refit(tensors, network)
-    left = [key for key in fitted if key not in network.state_dict()]
+    left = sorted(key for key in fitted if key not in network.state_dict())
     if left:
         raise UsageError(
             f"{layout} has no place for {_listed(left)}",
