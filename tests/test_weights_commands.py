@@ -250,7 +250,8 @@ class _Server:
     """Answers on this machine alone; `content` is what it sends, `cut` how much of it."""
 
     def __init__(self) -> None:
-        self.content, self.cut, self.status = b"weights" * 300_000, None, 200
+        self.content, self.status = b"weights" * 300_000, 200
+        self.cut: int | None = None
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
