@@ -27,11 +27,13 @@ from citygan.cli import app  # noqa: E402
 from citygan.config import Settings  # noqa: E402
 from citygan.data.labels import TABLES  # noqa: E402
 from citygan.data.layouts import LAYOUTS  # noqa: E402
+from citygan.fetching import catalogue  # noqa: E402
 from citygan.losses import ADVERSARIAL  # noqa: E402
 from citygan.metrics import DEFAULT, METRICS  # noqa: E402
 from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS  # noqa: E402
 from citygan.presets import PRESETS  # noqa: E402
 from citygan.study.rows import STUDIES  # noqa: E402
+from citygan.weights import FORMATS  # noqa: E402
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
@@ -163,6 +165,16 @@ def blocks() -> dict[str, str]:
             ),
             left=4,
         ),
+        "weight-formats": table(
+            ("format", "network there", "network here"),
+            ((f"`{row.name}`", row.what, f"`{row.network}`, {row.role}") for row in FORMATS),
+            left=3,
+        ),
+        "published-weights": table(
+            ("name", "file", "what"),
+            ((f"`{name}`", f"`{row.file}`", row.what) for name, row in catalogue().items()),
+            left=3,
+        ),
         "networks": table(
             ("setting", "names"),
             (
@@ -175,6 +187,9 @@ def blocks() -> dict[str, str]:
         ),
     }  # fmt: skip
     commands = {row.callback.__name__: row.callback for row in app.registered_commands if row.callback is not None}
+    for group in app.registered_groups:
+        rows_of = group.typer_instance.registered_commands if group.typer_instance is not None else []
+        commands |= {f"weights-{row.name}": row.callback for row in rows_of if row.callback is not None}
     return filled | {f"options-{name}": options(command) for name, command in commands.items()}
 
 

@@ -51,7 +51,11 @@ ROOMS: dict[str, str] = {
     "runnames": "errors files",
     "runs": "errors files yamlfile config train runnames",
     "pretrained": "errors files models weights",
-    "building": "errors config devices data models recipes train runs pretrained",
+    "building": "errors config devices data models recipes train runs weights pretrained",
+    "importing": "errors files config data.labels recipes train runs weights",
+    "onnxfile": "errors models",
+    "exporting": "errors files progress train runs weights onnxfile",
+    "fetching": "errors files progress models weightfiles",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs",
     "segmenting": "errors devices data data.labels models recipes train runs infer",
@@ -59,8 +63,8 @@ ROOMS: dict[str, str] = {
     "trios": "errors pictures data metrics sheets baseline infer",
     "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios train runs",
     "segmented": "errors pictures data metrics baseline trios runs segmenting assembling",
-    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios pairing train runs infer segmenting "
-    "assembling segmented translation",
+    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios pairing train runs infer "
+    "segmenting assembling segmented translation",
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
@@ -69,8 +73,8 @@ ROOMS: dict[str, str] = {
     "baseline figurefile runnames runs building infer evaluation report training",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runnames runs building infer segmenting segmented translation evaluation report training "
-    "study",
+    "metrics figurefile runnames runs building importing exporting fetching infer segmenting segmented translation "
+    "evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = (
@@ -230,6 +234,13 @@ BANNED_IMPORTS = (
 BANNED_KEYWORDS = {"shell": True, "allow_pickle": True, "weights_only": False}
 
 
+# what is banned everywhere else
+MAY_CALL: dict[str, set[str]] = {
+    "fetching": {"import of urllib.request", "import of http.client"},  # the only place that opens a connection
+    "exporting": {"torch.save"},  # into memory, for the public implementations, which load nothing else
+}
+
+
 def offences(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """(line, what) of whatever is banned everywhere."""
     for node in ast.walk(tree):
@@ -265,7 +276,8 @@ def offences(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("file", MODULES, ids=[name_of(file) for file in MODULES])
 def test_nothing_banned_is_called(file: Path) -> None:
-    assert list(offences(tree_of(file))) == []
+    allowed = MAY_CALL.get(name_of(file), set())
+    assert [(line, what) for line, what in offences(tree_of(file)) if what not in allowed] == []
 
 
 @pytest.mark.parametrize(
@@ -307,6 +319,7 @@ MAY_WRITE: dict[str, set[str]] = {
     "data.city": {"write_bytes"},
     "data.prepare": {"unlink"},
     "figurefile": {"open"},
+    "fetching": {"open"},
     "train.checkpoint": {"write_bytes", "unlink", "shutil.rmtree", "os.replace"},
     "train.logs": {"open"},
     "training": {"SummaryWriter"},

@@ -24,7 +24,7 @@ from citygan.pictures import encode_png
 from citygan.presets import PRESETS
 from tests.street import NARROW, Street, environment, hashes
 
-COMMANDS = ("prepare", "train", "translate", "evaluate", "models")
+COMMANDS = ("prepare", "train", "translate", "weights", "evaluate", "models")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +185,9 @@ def test_every_flag_is_explained() -> None:
 
     group = typer.main.get_command(app)
     assert sorted(group.commands) == sorted(COMMANDS)  # type: ignore[attr-defined]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    inner = group.commands["weights"].commands  # type: ignore[attr-defined]
+    assert sorted(inner) == ["export", "fetch", "import"]
+    for name, command in [*group.commands.items(), *inner.items()]:  # type: ignore[attr-defined]
         assert command.help, name
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{name} {parameter.name}"

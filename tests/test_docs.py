@@ -26,6 +26,7 @@ from citygan.data.store import Item
 from citygan.data.writer import SetWriter
 from citygan.pictures import read_photo
 from citygan.presets import PRESETS
+from citygan.weightfiles import WEIGHTS
 from citygan.yamlfile import parse_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,11 +73,15 @@ def check_command(line: str) -> None:
     name, *arguments = shlex.split(line)
     assert name in GROUP.commands, f"no command {name}: citygan {line}"
     command = GROUP.commands[name]
+    if hasattr(command, "commands") and arguments:  # a group, such as `weights`
+        name, *arguments = arguments
+        assert name in command.commands, f"no command {name}: citygan {line}"
+        command = command.commands[name]
     if "[" in line or "…" in line or "..." in line or (arguments[-1:] and arguments[-1].startswith("--")):
         known = {word for parameter in command.params for word in [*parameter.opts, *parameter.secondary_opts]}
         assert {word for word in re.findall(r"--[a-z][a-z-]*", line) if word != "--help"} <= known, line
         return
-    if not arguments and name == "translate":
+    if not arguments and name in ("translate", "weights", "import", "export"):
         return  # the bare name, in running text
     context = command.make_context(name, arguments)
     for text in context.params.get("assign") or []:
@@ -103,7 +108,8 @@ def test_every_setting_exists(page: Path) -> None:
     text = page.read_text("utf-8")
     groups = {key.partition(".")[0] for key in KEYS if "." in key}
     named = re.findall(rf"`(?:--set )?((?:{'|'.join(groups)})\.[a-z]\w*)(?:=[^`]*|: \S+)?`", text)
-    assert {name for name in named if not name.endswith(".safetensors")} <= set(KEYS)
+    known = {*KEYS, *(f"weights.{name}" for name in WEIGHTS)}  # those of metrics are named by evaluate's --set alone
+    assert {name for name in named if not name.endswith(".safetensors")} <= known
     for block in fenced(text, "yaml"):
         values, lines = parse_yaml(block, page.name)
         resolve([Layer(page.name, values, lines)])

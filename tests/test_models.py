@@ -447,7 +447,7 @@ def test_pictures_too_small_for_a_patch_are_padded(field: int, smallest: int) ->
     for side in (4, smallest - 1, smallest):
         assert network(torch.rand(1, 3, side, side)).shape == (1, 1, 1, 1)
     assert network(torch.rand(1, 3, smallest, 2 * smallest)).shape[2] == 1
-    with pytest.raises(ValueError, match="16, 70, 286, got 94"):
+    with pytest.raises(ValueError, match="16, 34, 70, 142, 286, 574, got 94"):
         PatchGAN(3, receptive_field=94)
 
 

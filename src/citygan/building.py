@@ -17,7 +17,7 @@ from torch import nn
 from citygan.config import DiscriminatorSettings, GeneratorSettings, Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import check_bf16
-from citygan.errors import DataError, MachineError, UsageError
+from citygan.errors import DamagedError, DataError, MachineError, UsageError
 from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS, lookup
 from citygan.models.pretrained import Pretrainable
 from citygan.models.unet import unet_depth
@@ -30,6 +30,7 @@ from citygan.recipes.segmenter import Segmentation
 from citygan.runs import SEGMENTER, check_kind, versions
 from citygan.train.checkpoint import load_network, read_part, read_state
 from citygan.train.distributed import Ranks
+from citygan.weights import import_state_dict, read_weights, refit
 
 BOTH_SIDES = "Prepare a folder with both sides: photos, and label maps or source pictures of the same names"
 
@@ -247,7 +248,7 @@ def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Pat
     """Gives networks the weights that they start from: another run's, and for what it lacks published ones.
 
     Args:
-        start: A checkpoint's folder; None: no other run.
+        start: A checkpoint's folder, or a file of weights; None: neither.
 
     Returns:
         The weights of the settings that are `random` and would have been published ones.
@@ -271,6 +272,8 @@ def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Pat
 def start_from(networks: Mapping[str, nn.Module], folder: Path) -> set[str]:
     """Fills networks from another run's checkpoint: its main network, and its discriminator where both have one.
 
+    Of a file of weights, which holds one network, that one is filled.
+
     Returns:
         The names of those filled.
 
@@ -279,15 +282,41 @@ def start_from(networks: Mapping[str, nn.Module], folder: Path) -> set[str]:
         UsageError: It is a run of another kind.
     """
     main = SEGMENTER if SEGMENTER in networks else "generator"
+    if folder.is_file():
+        return {_start_from_file(networks, folder)}
     check_kind(folder, main, "--init")
     state = read_state(folder)
     filled = set()
     for name, network in networks.items():
         part = str(state.get("use", name)) if name == main else name
         if name == main or part in state["files"]:
-            load_network(network, read_part(folder, state, part), folder / f"{part}.safetensors")
+            tensors = refit(read_part(folder, state, part), network)
+            load_network(network, tensors, folder / f"{part}.safetensors")
             filled.add(name)
     return filled
+
+
+def _start_from_file(networks: Mapping[str, nn.Module], path: Path) -> str:
+    """Fills the network that a state dict is of; its role."""
+    found = import_state_dict(*_with_record(path))
+    if found.role not in networks:
+        raise UsageError(
+            f"weights of a {found.role}, and this model has none ({found})",
+            where=path,
+            hint="Give the generator's file to --init",
+        )
+    try:
+        load_network(networks[found.role], refit(found.tensors, networks[found.role]), path)
+    except DamagedError as problem:
+        raise DamagedError(
+            f"{problem.what}; the file holds {found}", where=path, hint=f"Try {found.flags}"
+        ) from problem
+    return found.role
+
+
+def _with_record(path: Path) -> tuple[dict[str, torch.Tensor], Path, dict[str, Any] | None]:
+    tensors, record = read_weights(path)
+    return tensors, path, record
 
 
 def steps_in_all(settings: Settings, count: int, ranks: Ranks) -> int:

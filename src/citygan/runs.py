@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +112,23 @@ def newest_whole(run: Path) -> tuple[Path | None, dict[Path, str]]:
     return None, problems
 
 
-def new_run(settings: Settings, name: str | None, about: Mapping[str, Any], home: Path | None = None) -> Path:
+def new_run(
+    settings: Settings,
+    name: str | None,
+    about: Mapping[str, Any],
+    home: Path | None = None,
+    *,
+    fill: Callable[[Path], None] = lambda folder: None,
+    stem: str | None = None,
+) -> Path:
     """Makes a run's folder with its settings.
 
     Args:
-        name: A name for it; None: the model and the next free number.
+        name: A name for it; None: `stem` and the next free number.
         about: Versions, device, data and their checksum, kept beside the settings.
         home: The folder to make it in; None: that of all runs.
+        fill: Puts more into the folder before it appears.
+        stem: None: the model.
 
     Raises:
         UsageError: It exists, or the name is no folder's name.
@@ -130,23 +140,24 @@ def new_run(settings: Settings, name: str | None, about: Mapping[str, Any], home
             raise UsageError(f"'{name}' is no name for a run", where="--name", hint="Take a plain word")
         if (home / name).exists():
             raise UsageError("the run exists already", where=home / name, hint=f"Another --name, or --resume {name}")
-        return _make(home / name, settings, about)
+        return _make(home / name, settings, about, fill)
     number = 1
     while True:
-        path = home / f"{settings.model}-{number}"
+        path = home / f"{stem or settings.model}-{number}"
         if not path.exists():
             try:
-                return _make(path, settings, about)
+                return _make(path, settings, about, fill)
             except UsageError:  # another process took the number meanwhile
                 if not path.exists():
                     raise
         number += 1
 
 
-def _make(path: Path, settings: Settings, about: Mapping[str, Any]) -> Path:
+def _make(path: Path, settings: Settings, about: Mapping[str, Any], fill: Callable[[Path], None]) -> Path:
     with new_folder(path) as temporary:
         write_text(temporary / "config.yaml", to_yaml(settings.to_dict()))
         write_text(temporary / "about.yaml", to_yaml(about))
+        fill(temporary)
     return path
 
 

@@ -107,7 +107,8 @@ class DiscriminatorSettings:
     width: int = 64
     """Filters of the first layer."""
     receptive_field: int = 70
-    """PatchGAN: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2)."""
+    """PatchGAN: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2), or
+    34, 142, 574."""
     norm: Literal["batch", "instance", "none"] = "batch"
     """PatchGAN and PixelGAN: the norm behind all convolutions but the first and the last."""
     conditional: bool = True
@@ -120,10 +121,10 @@ class DiscriminatorSettings:
         check(
             (1 <= self.width <= 1024, "discriminator.width", self.width, "from 1 to 1024"),
             (
-                field in (16, 70, 286),
+                field in (16, 34, 70, 142, 286, 574),
                 "discriminator.receptive_field",
                 field,
-                "one of 16, 70, 286 (1x1 is discriminator.name=pixelgan)",
+                "one of 16, 34, 70, 142, 286, 574 (1x1 is discriminator.name=pixelgan)",
             ),
         )
 

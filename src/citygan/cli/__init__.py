@@ -18,6 +18,7 @@ from citygan.cli.prepare import prepare
 from citygan.cli.study import study
 from citygan.cli.train import train
 from citygan.cli.translate import translate
+from citygan.cli.weights import weights
 from citygan.errors import CityganError, MachineError, printable
 
 # Typer has taken click into itself; its errors are reached by way of the one that it names
@@ -57,6 +58,7 @@ def _options(
 
 for command in (prepare, train, translate, evaluate, study, models):
     app.command()(command)
+app.add_typer(weights)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

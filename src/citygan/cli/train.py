@@ -32,7 +32,10 @@ def train(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN|last", help="Go on with a run as if it had not been stopped.")
     ] = None,
-    init: Annotated[str | None, typer.Option(metavar="RUN", help="Start from the weights of a run.")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|FILE", help="Start from the weights of a run, or of a file of public weights."),
+    ] = None,
     quick: Annotated[
         bool | None,
         typer.Option("--quick/--full", help="The small, short form of the model.  (default: on for the demo city)"),
@@ -270,8 +273,12 @@ def _open_data(name: str | None, dry_run: bool) -> PreparedSet | None:
 def _initial(init: str | None) -> Path | None:
     if init is None:
         return None
+    from citygan.files import runs_home
+    from citygan.runnames import is_run
     from citygan.runs import checkpoint_folder
 
+    if Path(init).is_file() and not is_run(runs_home() / init):
+        return Path(init)
     return checkpoint_folder(init)
 
 

@@ -33,9 +33,11 @@ class BatchNorm2d(nn.BatchNorm2d):
     statistics: Statistics = "running"
 
     def forward(self, x: Tensor) -> Tensor:  # [N, C, H, W] -> [N, C, H, W]
-        if x.shape[-2:] == (1, 1) and (not self.training or x.shape[0] == 1):
+        # first, since an exported network must not ask for the size of what it is given
+        running = not self.training and self.statistics == "running"
+        if running or (x.shape[-2:] == (1, 1) and (not self.training or x.shape[0] == 1)):
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        if self.training or self.statistics == "running":
+        if self.training:
             return super().forward(x)
         return _by_picture(x, self.weight, self.bias, self.eps)
 
@@ -60,7 +62,7 @@ class InstanceNorm2d(nn.Module):
 
 def _by_picture(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """Each picture normalised by its own statistics: [N, C, H, W] -> [N, C, H, W]."""
-    if x.device.type != "cpu" and x.shape[0] > 1:
+    if torch.compiler.is_exporting() or (x.device.type != "cpu" and x.shape[0] > 1):
         return F.instance_norm(x, None, None, weight, bias, True, 0.0, eps)
     # each picture as a batch by itself: on CPUs ten times as fast as instance_norm
     dense = x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)

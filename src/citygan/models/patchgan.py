@@ -5,6 +5,8 @@ name them (all strides 2, as the text says, would give 94 for the 70):
 
     16   C64-C128                        286   C64-C128-C256-C512-C512-C512
     70   C64-C128-C256-C512              1     C64-C128, in which all convolutions are 1x1: the PixelGAN
+
+34, 142 and 574 lie between and beyond, for weights that the public code trained with so many layers.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 from citygan.models.convolution import Scoring
 from citygan.models.layers import Norm, init_normal, norm_layer
 
-LAYERS = {16: 1, 70: 3, 286: 5}  # receptive field: convolutions of stride 2
+LAYERS = {16: 1, 34: 2, 70: 3, 142: 4, 286: 5, 574: 6}  # receptive field: convolutions of stride 2
 
 
 class PatchGAN(nn.Module):
@@ -26,7 +28,7 @@ class PatchGAN(nn.Module):
     Args:
         in_channels: C of condition and picture together.
         width: Filters of the first layer; they double up to eight times that.
-        receptive_field: Side of a patch in pixels: 16, 70 or 286.
+        receptive_field: Side of a patch in pixels: a row of `LAYERS`.
         norm: `batch`, `instance` or `none`; the first layer has none.
         bias: Which convolutions have one: those that no norm follows (`needed`), the first and the output alone
             (`ends`, as the public PyTorch code saves it with batch norm or none), or all (with instance norm).

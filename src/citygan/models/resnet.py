@@ -35,13 +35,12 @@ class ResNet(nn.Module):
         norm: `batch`, `instance` or `none`.
         bias: Which convolutions have one: those that no norm follows (`needed`), only the output (`output`, as the
             public code saves it without a norm), or all (as it does with instance norm).
+        halvings: Times the picture is halved before the blocks: 2 are the published ones, pix2pixHD's global
+            generator has 4.
 
     Shape:
         [N, in_channels, H, W] in [-1, 1] -> [N, out_channels, H, W] in (-1, 1)
     """
-
-    multiple = 2**HALVINGS
-    smallest = 2 * multiple  # a map of one pixel has nothing to reflect
 
     def __init__(
         self,
@@ -52,12 +51,17 @@ class ResNet(nn.Module):
         dropout: float = 0.5,
         norm: Norm = "batch",
         bias: Literal["needed", "output", "all"] = "needed",
+        halvings: int = HALVINGS,
     ) -> None:
         super().__init__()
         if blocks < 1:
             raise ValueError(f"expected at least one block, got {blocks}")
+        if not 1 <= halvings <= 8:
+            raise ValueError(f"expected from 1 to 8 halvings, got {halvings}")
+        self.multiple = 2**halvings
+        self.smallest = 2 * self.multiple  # a map of one pixel has nothing to reflect
         inside = bias == "all" or (bias == "needed" and norm == "none")
-        widths = [width * 2**i for i in range(HALVINGS + 1)]
+        widths = [width * 2**i for i in range(halvings + 1)]
         self.first = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=inside)
         self.first_norm = norm_layer(norm, width)
         self.down = nn.ModuleList()

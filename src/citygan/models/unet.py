@@ -32,13 +32,15 @@ class UNet(nn.Module):
         out_channels: C of the output.
         width: Filters of the first layer; they double up to eight times that.
         depth: Times the picture is halved; both sides must be multiples of 2 ** depth.
-        dropout: Rate of dropout in the three innermost decoder layers.
+        dropout: Rate of dropout in the decoder layers told by `dropout_layers`.
         skips: Whether the decoder sees the encoder's maps; without, it is the encoder-decoder.
         norm: `batch`, `instance` or `none`.
         upsample: `transposed` convolutions as in the paper, or a `nearest` or `bilinear` resize and a 3x3 convolution.
         norm_ends: Whether the first encoder layer and the innermost have a norm too.
         bias: Which convolutions have one: those that no norm follows (`needed`), only the output (`output`, as the
             public PyTorch code saves it with batch norm or none), or all (as it does with instance norm).
+        dropout_layers: The first and the number of the decoder layers with dropout, the innermost being 0: the paper's
+            are the three innermost; the public PyTorch code begins behind the innermost.
 
     Shape:
         [N, in_channels, H, W] in [-1, 1] -> [N, out_channels, H, W] in (-1, 1)
@@ -56,6 +58,7 @@ class UNet(nn.Module):
         upsample: Upsampling = "transposed",
         norm_ends: bool = False,
         bias: Literal["needed", "output", "all"] = "needed",
+        dropout_layers: tuple[int, int] = (0, 3),
     ) -> None:
         super().__init__()
         if not 1 <= depth <= 16:
@@ -82,7 +85,7 @@ class UNet(nn.Module):
             self.up.append(_doubling(upsample, before, after, bias=last or inside))
             if not last:
                 self.up_norm.append(norm_layer(norm, after))
-                noisy = depth - 1 - i < 3 and dropout > 0
+                noisy = 0 <= depth - 1 - i - dropout_layers[0] < dropout_layers[1] and dropout > 0
                 self.dropout.append(Dropout(dropout) if noisy else nn.Identity())
         init_normal(self)
 
