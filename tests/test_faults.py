@@ -900,6 +900,15 @@ def test_a_signal_saves_first(street: Street, monkeypatch: pytest.MonkeyPatch, n
     street.done("train", "--resume", "a", "--steps", "6")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C as in the foreground: shells start what runs in the background with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("source", ["labels", "tiny"])
 def test_an_interrupted_translation_says_what_is_there(
     street: Street, monkeypatch: pytest.MonkeyPatch, source: str

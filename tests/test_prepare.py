@@ -374,13 +374,13 @@ def test_a_set_without_validation_is_told_how_it_is_evaluated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told, command = _next_of(capsys, str(trees.folders(tmp_path / "few")), "--size", "32")
-    assert "no split val: citygan evaluate needs --split train; --splits train=0.9,val=0.1 takes one" in told
+    assert "no split val: citygan evaluate takes the split train; --splits train=0.9,val=0.1 takes one" in told
     assert command == "citygan train"
     assert "no split val" not in _next_of(capsys, str(trees.folders(tmp_path / "many", 20)), "--size", "32")[0]
     root = trees.cityscapes(tmp_path / "city")
     shutil.rmtree(root / "leftImg8bit/val")
     shutil.rmtree(root / "gtFine/val")
-    assert "no split val: citygan evaluate needs --split train" in _next_of(capsys, str(root), "--size", "32")[0]
+    assert "no split val: citygan evaluate takes the split train" in _next_of(capsys, str(root), "--size", "32")[0]
 
 
 # faults

@@ -41,7 +41,7 @@ def notes(arrays: Arrays, size: tuple[int, int]) -> list[str]:
         split = "test" if "test" in paired else "train"
         lacks = "no photos in the split val" if "val" in arrays else "no split val"
         other = "" if "val" in arrays else "; --splits train=0.9,val=0.1 takes one out of train"
-        found.append(f"{lacks}: citygan evaluate needs --split {split}{other}")
+        found.append(f"{lacks}: citygan evaluate takes the split {split}{other}")
     return found
 
 
