@@ -39,7 +39,7 @@ ROOMS: dict[str, str] = {
     "train": "errors files batch recipes.base",
     "metrics": "errors ops models data.labels",
     "weights": "errors files models train",
-    "sheets": "data.labels",
+    "sheets": "pictures data.labels",
     "pairing": "errors data",
     "baseline": "data metrics",
     "figurefile": "errors files metrics",
