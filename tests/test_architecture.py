@@ -42,7 +42,7 @@ ROOMS: dict[str, str] = {
     "weights": "errors files models train",
     # networks that a metric looks with are found, read and put on a device as any other
     "metrics": "errors devices pictures ops models data.labels train weightfiles weights",
-    "sheets": "data.labels",
+    "sheets": "pictures data.labels",
     "pairing": "errors data",
     "baseline": "data metrics",
     "figurefile": "errors files metrics",

@@ -112,7 +112,8 @@ def test_every_preset_trains_in_its_quick_form(name: str, data: PreparedSet) -> 
     assert settings.train.steps == 2
     _train(data, settings)
     state = read_state(Path("runs/a/checkpoints/00000002"))
-    assert state["networks"]["generator"]["name"] == settings.generator.name
+    main = "segmenter" if settings.recipe == "segmenter" else "generator"
+    assert state["networks"][main]["name"] == getattr(settings, main).name
     assert state["model"] == name
 
 

@@ -60,8 +60,9 @@ class FeatureFile:
         """Keeps them, where the folder may be written."""
         from safetensors.numpy import save
 
-        digests = np.frombuffer(b"".join(features), np.uint8).reshape(-1, 32)
-        values = np.stack(list(features.values()))
+        ordered = sorted(features)  # whichever thread was first, the same pictures make the same file
+        digests = np.frombuffer(b"".join(ordered), np.uint8).reshape(-1, 32)
+        values = np.stack([features[digest] for digest in ordered])
         checksum = np.frombuffer(_checksum(digests, values), np.uint8)
         data = save({"digests": digests, "features": values, "sha256": checksum})
         with contextlib.suppress(CityganError):

@@ -56,11 +56,13 @@ def no_choice(run: str | Path) -> UsageError:
     return UsageError("one checkpoint by itself, among which --checkpoint cannot choose", where=run, hint=hint)
 
 
-def check_run(run: str | Path | None = None) -> None:
-    """Finds that there is no such run before anything slow is imported.
+def check_run(run: str | Path | None, checkpoint: str | None) -> None:
+    """Finds what `--run` and `--checkpoint` cannot mean before anything slow is imported.
 
     Raises:
-        UsageError: As `resolve_run`.
+        UsageError: As `resolve_run`; a choice among one.
     """
-    if not is_checkpoint(run):
+    if run is None or not is_checkpoint(run):
         resolve_run(run)
+    elif checkpoint is not None:
+        raise no_choice(run)

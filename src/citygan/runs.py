@@ -13,7 +13,7 @@ from citygan.config import Layer, Settings, resolve
 from citygan.errors import DamagedError, UsageError
 from citygan.files import new_folder, runs_home, write_text
 from citygan.runnames import is_checkpoint, is_run, names, no_choice, resolve_run
-from citygan.train.checkpoint import best_step, path_of, read_state, steps
+from citygan.train.checkpoint import best_step, check_whole, path_of, read_state, steps
 from citygan.yamlfile import read_yaml, to_yaml
 
 GENERATOR, SEGMENTER = "generator", "segmenter"
@@ -96,8 +96,6 @@ def newest_whole(run: Path) -> tuple[Path | None, dict[Path, str]]:
     Raises:
         DamagedError: There are checkpoints, and none is whole.
     """
-    from citygan.train.checkpoint import check_whole
-
     problems: dict[Path, str] = {}
     for step in reversed(steps(run / "checkpoints")):
         folder = path_of(run / "checkpoints", step)

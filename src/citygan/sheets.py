@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from citygan.data.labels import ClassTable
+from citygan.pictures.painted import pack_colours
 
 UInt8 = npt.NDArray[np.uint8]
 FEW = 64  # colours: more than a class table has, less than any photo
@@ -25,9 +26,15 @@ def few_colours(picture: UInt8) -> bool:
     """Whether a picture, uint8 [H, W, C], is in flat colours, as label maps are and photos are not."""
     height, width, channels = picture.shape
     rows, columns = (max(1, side // 256) for side in (height, width))
-    pixels = picture[::rows, ::columns].reshape(-1, channels).astype(np.int64)
-    colours = pixels @ np.array([1, 1 << 8, 1 << 16])[:channels]
-    return len(colours) >= 16 * FEW and len(np.unique(colours)) <= FEW
+    pixels = picture[::rows, ::columns].reshape(-1, channels)
+    # a part of a photo has too many already: only of flat colours all pixels are counted
+    parts = (pixels[:: 1 + len(pixels) // 4096], pixels)
+    return len(pixels) >= 16 * FEW and all(_count_colours(part) <= FEW for part in parts)
+
+
+def _count_colours(pixels: UInt8) -> int:
+    """Of uint8 [N, 1 or 3]."""
+    return len(np.unique(pixels if pixels.shape[1] == 1 else pack_colours(pixels)))
 
 
 def sheet(

@@ -13,7 +13,7 @@ import torch
 from citygan.building import Built, build, initialise, steps_in_all
 from citygan.config import Settings
 from citygan.data.batches import Feed
-from citygan.data.store import PreparedSet, Split
+from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
 from citygan.errors import DivergedError, printable
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
 from citygan.pictures import encode_png
@@ -277,7 +277,7 @@ def _pairs(data: PreparedSet) -> str | None:
 
 def validation_split(data: PreparedSet, arrays: Iterable[str]) -> Split:
     """The first of val, test and train that has these arrays (Cityscapes' test labels come without photos)."""
-    names = [name for name in ("val", "test", "train") if name in data.splits]
+    names = [name for name in SPLIT_ORDER if name in data.splits]
     return next(data.splits[name] for name in names if set(arrays) <= data.splits[name].arrays.keys())
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from citygan.data.labels import TABLES, ClassTable
-from citygan.data.store import PreparedSet, Split
+from citygan.data.store import PreparedSet, Split, set_names
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
-from citygan.files import data_home, write_bytes
+from citygan.files import write_bytes
 from citygan.infer import Translator
 from citygan.pictures import SUFFIXES, encode_picture, encode_png, read_index, read_label, read_photo, read_source
 from citygan.segmenting import LabelMaker
@@ -131,7 +131,7 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
 
 def _not_there(text: str) -> DataError:
     folder = os.path.dirname(text.rstrip("/"))
-    known = [manifest.parent.name for manifest in data_home().glob("*/dataset.yaml")]
+    known = set_names()
     with contextlib.suppress(OSError):
         known += [os.path.join(folder, name) for name in os.listdir(folder or ".")]
     near = did_you_mean(text.rstrip("/"), known).rstrip()

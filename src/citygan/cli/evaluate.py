@@ -112,9 +112,7 @@ def evaluate(
         else:
             if labels is not None:
                 raise UsageError("--labels belongs to --fake and --real", hint="The set of a run has its labels")
-            if checkpoint is not None:
-                _check_choice(run)
-            check_run(run)
+            check_run(run, checkpoint)
             from citygan.runs import SEGMENTER, checkpoint_folder, kind_of
 
             if kind_of(checkpoint_folder(run, checkpoint or "last")) == SEGMENTER:
@@ -173,14 +171,6 @@ def _report(result: dict[str, Any]) -> None:
         say(f"report: {write_report(run)}")
     except CityganError as problem:
         say(f"the run's report stays as it was: {problem}")
-
-
-def _check_choice(run: str | None) -> None:
-    """A checkpoint folder is one already."""
-    from citygan.runnames import is_checkpoint, no_choice
-
-    if is_checkpoint(run):
-        raise no_choice(str(run))
 
 
 def _check_folders(

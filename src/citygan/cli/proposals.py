@@ -61,12 +61,13 @@ def usual_split(translator: Translator | LabelMaker, data: PreparedSet, *, score
     Raises:
         UsageError, DataError: None of them will do.
     """
+    from citygan.data.store import SPLIT_ORDER
     from citygan.errors import CityganError
     from citygan.progress import say
     from citygan.translation import split_for
 
     reason: CityganError | None = None
-    for name in ("val", "test", "train"):
+    for name in SPLIT_ORDER:
         try:
             split_for(translator, data, name, scored=scored)
         except CityganError as problem:

@@ -112,7 +112,7 @@ def _train(
     layers += [file, *flags, Layer("flag", {key: value for key, value in given.items() if value is not None})]
     settings, origins = resolve(layers)
     start = _initial(settings.init)
-    if start is not None:
+    if start is not None and start.is_dir():
         from citygan.runs import GENERATOR, SEGMENTER, check_kind
 
         check_kind(start, SEGMENTER if settings.recipe == SEGMENTER else GENERATOR, "--init")

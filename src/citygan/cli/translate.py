@@ -86,11 +86,9 @@ def translate(
         raise UsageError("the output must be a folder, and this looks like a file", where=out, hint="Name a folder")
     size = _tile(tile)
 
-    from citygan.runnames import check_run, is_checkpoint, no_choice
+    from citygan.runnames import check_run
 
-    if checkpoint is not None and is_checkpoint(run):
-        raise no_choice(str(run))
-    check_run(run)
+    check_run(run, checkpoint)
 
     from citygan.cli.proposals import usual_split
     from citygan.data.labels import table_named
@@ -325,6 +323,7 @@ def _next_command(
     translator: Translator | LabelMaker, prepared: PreparedSet | None, split: str | None, given: dict[str, str | None]
 ) -> str | None:
     """The line that scores the run, on what was translated where that has photos; None where nothing can be scored."""
+    from citygan.data.store import SPLIT_ORDER
     from citygan.errors import CityganError
     from citygan.evaluation import set_of_run
     from citygan.segmenting import LabelMaker
@@ -340,7 +339,7 @@ def _next_command(
     else:
         with contextlib.suppress(CityganError):
             own = set_of_run(translator)
-    names = dict.fromkeys((split or "val", "val", "test", "train"))
+    names = dict.fromkeys((split or SPLIT_ORDER[0], *SPLIT_ORDER))
     for data, name in ((data, name) for data in (prepared, own) if data is not None for name in names):
         with contextlib.suppress(CityganError):
             split_for(translator, data, name, scored=True)

@@ -31,6 +31,7 @@ from citygan.yamlfile import parse_yaml
 
 VERSION = 1
 MANIFEST = "dataset.yaml"
+SPLIT_ORDER = ("val", "test", "train")  # of which the first that will do is scored where none is named
 HEADER_BYTES = 128
 
 Array = npt.NDArray[Any]
@@ -361,9 +362,14 @@ def _not_a_set(path: Path) -> CityganError:
     )
 
 
+def set_names() -> list[str]:
+    """The prepared sets in the data home."""
+    found = files.data_home().glob(f"*/{MANIFEST}")
+    return sorted(p.parent.name for p in found if not p.parent.name.startswith("."))
+
+
 def _what_exists(name: str = "") -> str:
-    home = files.data_home()
-    names = sorted(p.parent.name for p in home.glob(f"*/{MANIFEST}") if not p.parent.name.startswith("."))
+    names = set_names()
     if not names:
         return "Nothing is prepared yet: citygan prepare"
     return f"{did_you_mean(name, names)}There are: {', '.join(names)}"

@@ -22,6 +22,7 @@ SIDE, STRIDE, PADDING = 4, 2, 1
 # where the ways break even on two cores with AVX-512, in float32 and bfloat16, at widths 16 and 64 and batches 1 and 4
 FEW = 64  # pixels
 LARGE = 2**22  # weights
+PICTURE = 4  # channels, at most
 
 
 class Scoring(nn.Conv2d):
@@ -73,7 +74,7 @@ class Doubling(nn.ConvTranspose2d):
     def _few_outputs(self, x: Tensor) -> bool:
         """Whether this is a last layer, with so many inputs that the product pays."""
         enough = 64 if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") else 16
-        return _can_multiply(x, self.weight) and self.out_channels <= 4 and self.in_channels >= enough
+        return _can_multiply(x, self.weight) and self.out_channels <= PICTURE and self.in_channels >= enough
 
 
 def _product_pays(x: Tensor, weight: Tensor, pixels: int) -> bool:
@@ -153,7 +154,7 @@ class _Double(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
         windows = _pixels(x) @ _matrix(weight)
-        if weight.shape[1] <= 4:  # a picture: its sums in full precision, which is the faster way, too
+        if weight.shape[1] <= PICTURE:  # its sums in full precision, which is the faster way, too
             windows = _at_least_float32(windows)
         return _overlay(windows, x.shape[0], x.shape[2], x.shape[3])
 

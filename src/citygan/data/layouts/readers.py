@@ -233,10 +233,9 @@ def _table_of(tree: Tree, found: Found, needed: bool, expected: ClassTable | Non
         return None
     seen = look_at(tree, labels)
     if expected is not None:
-        if seen is not None and not seen.painted and expected.fits(seen.ids):
-            found.ids_by = expected
         fits = seen is None or (seen.colours <= expected.colour_ids.keys() if seen.painted else expected.fits(seen.ids))
         if fits:
+            found.ids_by = expected if seen is not None and not seen.painted else None
             return expected
     return resolve_table(seen, tree.root) if needed else None
 
