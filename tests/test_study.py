@@ -202,9 +202,9 @@ def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) 
     result, record = ran(desk, "pix2pix-losses")
     (run,) = (desk.path / "studies/runs").glob("segmenter-*")
     assert record["segmenter"] is None and record["judge"]["run"] == run.name
-    scored = evaluate_run(
-        desk.path / "studies" / record["rows"][0]["runs"][0], "val", ["fcn-score"], segmenter=run
-    )["metrics"]["fcn-score"]
+    scored = evaluate_run(desk.path / "studies" / record["rows"][0]["runs"][0], "val", ["fcn-score"], segmenter=run)[
+        "metrics"
+    ]["fcn-score"]
     keys = {c["title"]: c["key"] for c in record["columns"] if c["metric"] == "fcn-score"}
     (photos,) = (row for row in record["rows"] if row["status"] == "reference")
     for title, part in (
