@@ -137,9 +137,16 @@ def _quick_train(row: Row) -> dict[str, Any]:
 
 
 def digest_of(settings: Settings, checksum: str) -> str:
-    """Eight characters by which a run with these settings on these data is known again."""
-    values = settings.to_dict()
-    values = {key: value for key, value in values.items() if key not in _ASIDE}
+    """Eight characters by which a run with these settings on these data is known again.
+
+    They tell what differs from the defaults, so that a later version with more settings still knows it.
+    """
+    usual = flat(Settings().to_dict())
+    values = {
+        key: value
+        for key, value in flat(settings.to_dict()).items()
+        if value != usual[key] and key not in _ASIDE
+    }
     text = json.dumps([values, settings.init, checksum], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
 
