@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from citygan.study.planning import Options, command_of
-from citygan.study.rows import Column, Row, Study
+from citygan.study.rows import REAL_OR_FAKE, Column, Row, Study
 
 Record = dict[str, Any]
 QUICK = "quick form"
 WHY_QUICK = "narrow, small and short: it shows that every row runs, and its figures are not the paper's"
 NO_SEGMENTER = "not run: no segmenter"
+NO_RESULTS = "no results yet"
 
 
 def record_of(
@@ -152,6 +153,12 @@ def _cell(
     Args:
         beside: Of the painting (`mean_colour`) or of the photos (`oracle`), instead of what was generated.
     """
+    if column.metric == REAL_OR_FAKE:
+        if beside is not None:
+            return _absent("–", "not among the pictures that people are asked about")
+        return _absent(
+            short or NO_RESULTS, reason or "citygan study amt --results FILE reads those of the participants"
+        )
     if column.metric == "fcn-score" and options.segmenter is None:
         return _absent(NO_SEGMENTER, "--segmenter names the run that judges the streets")
     if column.split not in data["stands_for"]:
