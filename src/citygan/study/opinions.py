@@ -13,7 +13,7 @@ from citygan.study.answers import Session
 from citygan.study.fooled import RESAMPLES, Rate, rate, share_above
 from citygan.study.papers import PaperTable, paper_tables
 from citygan.study.realfake import PRACTICE
-from citygan.study.record import Record
+from citygan.study.record import Record, unanswered
 from citygan.study.rows import REAL_OR_FAKE
 
 TABLES = ("pix2pix-table-4", "pix2pix-table-5")
@@ -56,25 +56,27 @@ def results_of(key: Mapping[str, Any], sessions: Sequence[Session]) -> dict[str,
 
 
 def apply(record: Record, results: Mapping[str, Any] | None) -> None:
-    """Puts answers into a record, in the place of those of before."""
-    before = record.pop("trials", None) or {"notes": []}
-    notes = [note for note in record["notes"] if note not in before["notes"]]
+    """Puts answers into a record, in the place of those of before.
+
+    Args:
+        results: Of `results_of`; None: there are none.
+    """
+    before = record.pop("trials", {"notes": [], "rows": {}, "sessions": 0})
     more = [figures_in_words(paper_tables()[name]) for name in TABLES]
-    if results is not None:
-        more += results["notes"]
+    more += [] if results is None else results["notes"]
+    told: dict[str, str] = {}
     key = next(column["key"] for column in record["columns"] if column["metric"] == REAL_OR_FAKE)
     for row in record["rows"]:
-        row["notes"] = [note for note in row["notes"] if note not in before.get("rows", [])]
         found = None if results is None else results["rows"].get(row["name"])
+        row["notes"] = [note for note in row["notes"] if note != before["rows"].get(row["name"])]
         if found is not None:
             row["figures"][key] = {name: found[name] for name in ("mean", "std", "n", "values", "interval", "trials")}
-            row["notes"].append(_in_words(found))
-    record["notes"] = [*notes, *more]
-    record["trials"] = {
-        "notes": more,
-        "rows": [row["notes"][-1] for row in record["rows"] if "interval" in row["figures"][key]],
-        "sessions": 0 if results is None else results["sessions"],
-    }
+            told[row["name"]] = _in_words(found)
+            row["notes"].append(told[row["name"]])
+        elif row["figures"][key]["mean"] is not None:
+            row["figures"][key] = unanswered()
+    record["notes"] = [*(note for note in record["notes"] if note not in before["notes"]), *more]
+    record["trials"] = {"notes": more, "rows": told, "sessions": 0 if results is None else results["sessions"]}
 
 
 def _in_words(found: Mapping[str, Any]) -> str:

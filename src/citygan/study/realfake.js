@@ -103,7 +103,7 @@ function answered() {
 }
 
 function pressed(id) {
-  at(id).focus();
+  at(id).focus({ preventScroll: true });
   return new Promise((go) => { at(id).onclick = go; });
 }
 
@@ -130,8 +130,11 @@ async function run() {
     show("stage");
     say("");
     await pause(data.before_ms);
+    say("The first");
     const [firstMs, firstHidden] = await expose(image, first);
+    say("");
     await pause(data.between_ms);
+    say("The second");
     const [secondMs, secondHidden] = await expose(image, 1 - first);
     if (index + 1 < order.length) {
       coming = decoded(order[index + 1].trial);
@@ -165,7 +168,7 @@ function finish(trials) {
   show("end");
   say("");
   at("progress").textContent = "";
-  link.focus();
+  link.focus({ preventScroll: true });
 }
 
 function checkOf(record) {

@@ -195,6 +195,11 @@ def _absent(short: str, reason: str) -> Record:
     return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": _portable(reason)}
 
 
+def unanswered() -> Record:
+    """The cell of a row that nobody was asked about yet."""
+    return _absent(NO_RESULTS, "citygan study amt --results FILE reads those of the participants")
+
+
 def _portable(text: str) -> str:
     """Without the name of this machine's user: tables are passed on."""
     return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
