@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
+import dataclasses
 import hashlib
 import io
 import json
@@ -39,6 +40,7 @@ from citygan.study.realfake import (
     stacked,
     trial_name,
 )
+from citygan.study.rows import STUDIES, Row
 from tests.street import Street, hashes
 from tests.tiny import prepared_set
 
@@ -479,6 +481,18 @@ def test_runs_that_are_there_are_asked_about(desk: Street, out: Path) -> None:
     assert hashes(given) == before
     desk.refused(2, "the page there is of runs", by=("study", "amt", "--run", runs[0], "--out", "given"))
     desk.refused(2, "the page there is of runs", by=(*MAKE, "--out", "given"))
+
+
+def test_a_row_of_table_5_shows_both_pictures_of_one_input(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = STUDIES["amt"]
+    row = Row("colours", "Ours", paper="Ours", elsewhere=("pix2pix-table-5", "labelled_real"), same_input=True)
+    monkeypatch.setitem(STUDIES, "amt", dataclasses.replace(chosen, rows=(row,)))
+    result = desk.done(*MAKE, "--out", "colours")
+    assert "| Ours (quick form) | 22.5 | no results yet |" in result.out
+    key = read_key(desk.path / "colours" / "trials.json")
+    assert all(trial["fake_stem"] == trial["real_stem"] for trial in key["sets"][0]["trials"])
+    other = read_key(desk.path / "studies" / "amt" / "trials.json")
+    assert not any(trial["fake_stem"] == trial["real_stem"] for of in other["sets"] for trial in of["trials"])
 
 
 def test_a_page_of_other_pictures_is_not_replaced(desk: Street, out: Path) -> None:

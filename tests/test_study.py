@@ -333,7 +333,9 @@ def test_every_row_is_a_preset_with_settings(name: str) -> None:
         if column.paper is not None:
             assert chosen.paper is not None and column.paper in chosen.paper.columns
     for row in chosen.rows:
-        if row.paper is not None:
+        if row.elsewhere is not None:
+            assert paper_tables()[row.elsewhere[0]].figure(row.paper or "", row.elsewhere[1]) is not None
+        elif row.paper is not None:
             assert chosen.paper is not None and row.paper in chosen.paper.rows
 
 

@@ -1,6 +1,6 @@
 """Trials of a real against a generated picture, as pix2pix showed them: which pictures, in which order, in one file.
 
-The protocol (pix2pix, section 3.4.1): each picture of a trial for a second, then unlimited time to answer which was the
+The protocol (pix2pix, section 4.1): each picture of a trial for a second, then unlimited time to answer which was the
 fake; 10 trials of practice with feedback, 40 without; one algorithm a session. The pauses around the pictures are those
 of the authors' public tool.
 

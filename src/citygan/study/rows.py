@@ -47,6 +47,7 @@ class Row:
         preset: The named model.
         overrides: What differs from it.
         paper: Row of the paper's table.
+        elsewhere: Where its figure stands in another table of `papers.yaml` than the study's: the table, its column.
         cannot: Why it cannot run.
         from_weights: Whether it starts from the weights that ``--init`` names.
         reference: `photos`: the real photos themselves, nothing is trained.
@@ -60,6 +61,7 @@ class Row:
     preset: str = "pix2pix"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     paper: str | None = None
+    elsewhere: tuple[str, str] | None = None
     cannot: str | None = None
     from_weights: bool = False
     reference: bool = False
@@ -116,10 +118,12 @@ class Study:
 
     def paper_figure(self, row: Row, column: Column) -> float | None:
         """The paper's figure for a row; None where it gives none."""
-        table = self.paper
-        if table is None or row.paper is None or column.paper is None:
+        if row.paper is None or column.paper is None:
             return None
-        return table.figure(row.paper, column.paper)
+        if row.elsewhere is not None:
+            name, figure = row.elsewhere
+            return paper_tables()[name].figure(row.paper, figure)
+        return None if self.paper is None else self.paper.figure(row.paper, column.paper)
 
 
 FCN = (
@@ -288,9 +292,9 @@ _ALL = (
     Study(
         name="amt",
         title="Real or fake, as people see it",
-        source="pix2pix, sections 3.4 and 4.5",
+        source="pix2pix, sections 4.1 and 4.5",
         table="pix2pix-table-4",
-        # table 5, of the same protocol, is of colourisation: its row is one with `same_input`
+        # table 5, of the same protocol, is of colourisation: its row has `same_input` and stands `elsewhere`
         rows=(
             Row("l1", "L1", overrides=L1_ALONE, paper="L1", cost=0.6),
             Row("l1-cgan", "L1+cGAN", paper="L1+cGAN"),
