@@ -22,7 +22,7 @@ import scipy.stats
 from PIL import Image
 
 from citygan.data.store import PreparedSet
-from citygan.errors import DamagedError, DataError
+from citygan.errors import DamagedError, DataError, DivergedError
 from citygan.study.answers import check_of, read_key, read_result
 from citygan.study.fooled import rate, share_above
 from citygan.study.opinions import figures_in_words
@@ -493,6 +493,18 @@ def test_a_row_of_table_5_shows_both_pictures_of_one_input(desk: Street, monkeyp
     assert all(trial["fake_stem"] == trial["real_stem"] for trial in key["sets"][0]["trials"])
     other = read_key(desk.path / "studies" / "amt" / "trials.json")
     assert not any(trial["fake_stem"] == trial["real_stem"] for of in other["sets"] for trial in of["trials"])
+
+
+def test_there_is_no_page_of_half_the_rows(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would not be replaced when the other half is there."""
+
+    def failing(settings: Any, *arguments: Any, **more: Any) -> None:
+        raise DivergedError("the loss g_l1 is not finite", step=1)
+
+    monkeypatch.setattr("citygan.study.running.run_training", failing)
+    result = desk.run(*MAKE, "--out", "failing")
+    assert result.code == 4 and "no page before every row has its run" in result.err
+    assert not (desk.path / "failing" / "trials.html").exists()
 
 
 def test_a_page_of_other_pictures_is_not_replaced(desk: Street, out: Path) -> None:

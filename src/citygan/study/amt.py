@@ -61,7 +61,10 @@ def run_amt(
     record = run_study(study, data, options, out, device)
     runs = {row["name"]: out / row["runs"][0] for row in record["rows"] if row["status"] == "done"}  # of the first seed
     with lock(out):
-        _page(study, data, runs, out, split, devices_for(device)[0])
+        if any(row["status"] == "failed" for row in record["rows"]):
+            say("no page before every row has its run")
+        else:
+            _page(study, data, runs, out, split, devices_for(device)[0])
         return _told(study, record, out)
 
 
