@@ -24,7 +24,7 @@ from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
 from citygan.study.planning import Options, plan, settings_of
 from citygan.study.record import record_of
-from citygan.study.rows import QUICK_JUDGE, STUDIES, study
+from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
 from citygan.study.running import Place, splits_of
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, heads, lines, markdown, reasons, shown
@@ -53,6 +53,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         short = dataclasses.replace(QUICK_JUDGE, overrides={"augment": {"crop": 16}, "train": {"steps": 2, "batch": 2}})
         patch.setattr("citygan.study.planning.QUICK_JUDGE", short)
         prepared_set(path / "data" / "tiny", test=2)
+        prepared_set(path / "data" / "fifty", val=50)  # as many as trials of real or fake need
         yield Street(path)
 
 
@@ -70,7 +71,8 @@ def refused(desk: Street, *words: str, by: tuple[str, ...]) -> None:
 def ran(desk: Street, name: str) -> tuple[Result, dict[str, Any]]:
     """The study, run once in the whole session."""
     if name not in RAN:
-        RAN[name] = desk.run("study", name, *TINY)
+        words = [("fifty" if STUDIES[name].has_trials else "tiny") if word == "tiny" else word for word in TINY]
+        RAN[name] = desk.run("study", name, *words)
     return RAN[name], json.loads((desk.path / "studies" / name / "study.json").read_text("utf-8"))
 
 
@@ -357,11 +359,13 @@ def test_every_row_is_a_preset_with_settings(name: str) -> None:
         for quick in (False, True):
             settings_of(chosen, row, Options("tiny", quick))
     for column in chosen.columns:
-        assert column.metric in METRICS or column.metric == "fcn-score"
+        assert column.metric in METRICS or column.metric in ("fcn-score", REAL_OR_FAKE)
         if column.paper is not None:
             assert chosen.paper is not None and column.paper in chosen.paper.columns
     for row in chosen.rows:
-        if row.paper is not None:
+        if row.elsewhere is not None:
+            assert paper_tables()[row.elsewhere[0]].figure(row.paper or "", row.elsewhere[1]) is not None
+        elif row.paper is not None:
             assert chosen.paper is not None and row.paper in chosen.paper.rows
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from citygan.study.rows import Study
 
 
 def study(
@@ -36,6 +40,15 @@ def study(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N, mps; auto and cuda share the rows among all CUDA devices.")
     ] = "auto",
+    runs: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="RUN", help="amt: a run to ask about in the rows' place; may be repeated."),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="amt: the split to take pictures from.  (default: val)")] = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="amt: participants' results, files or folders; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Repeat a table of a paper: train and score its rows, and set the paper's figures beside ours.
@@ -47,21 +60,39 @@ def study(
     if name is None:
         _refuse_without_name(
             {"--data": data, "--quick/--full": quick, "--seeds": seeds, "--out": out, "--init": init,
-             "--segmenter": segmenter, "--set": assign, "--resume": resume or None}
+             "--segmenter": segmenter, "--set": assign, "--resume": resume or None, "--run": runs, "--split": split,
+             "--results": results}
         )  # fmt: skip
         _list(as_json)
         return
     chosen = lookup(name)
+    _refuse_without_trials(chosen, {"--run": runs, "--split": split, "--results": results})
     from citygan.cli.train import _data_name, _initial, _open_data
     from citygan.errors import Interrupted, UsageError
     from citygan.progress import say
     from citygan.study.planning import Options
-    from citygan.study.working import Files, check_outcome, options_of, run_study
+    from citygan.study.working import check_outcome, options_of, run_study
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("a study shares its rows among devices by itself", hint="Start it without torchrun")
     # studies in their usual place share what rows of several have in common
-    folder, runs = (Path("studies") / chosen.name, Path("studies/runs")) if out is None else (out, out / "runs")
+    folder, home = (Path("studies") / chosen.name, Path("studies/runs")) if out is None else (out, out / "runs")
+    if results or runs:
+        trained = {"--quick/--full": quick, "--seeds": seeds, "--init": init, "--segmenter": segmenter,
+                   "--set": assign, "--resume": resume or None}  # fmt: skip
+        if results:
+            from citygan.study.amt import read_answers
+
+            _refuse_beside("--results", trained | {"--data": data, "--run": runs, "--split": split})
+            record = read_answers(chosen, results, folder)
+        else:
+            from citygan.study.amt import show_runs
+
+            _refuse_beside("--run", trained)
+            record = show_runs(chosen, runs or [], data, folder, device, split)
+        _print(record, folder, as_json)
+        say(_after_trials(chosen.name, out))
+        return
     if resume:
         given = {"--data": data, "--quick/--full": quick, "--set": assign}
         said = [flag for flag, value in given.items() if value is not None]
@@ -86,10 +117,25 @@ def study(
     form = ", quick form: narrow, small and short (--full for the paper's settings)" if options.quick else ""
     say(f"study {chosen.name}: {chosen.title}, on {prepared.path}{form}")
     try:
-        record = run_study(chosen, prepared, options, folder, runs, device)
+        if chosen.has_trials:
+            from citygan.study.amt import run_amt
+
+            record = run_amt(chosen, prepared, options, folder, home, device, split)
+        else:
+            record = run_study(chosen, prepared, options, folder, home, device)
     except (KeyboardInterrupt, Interrupted):
         say(f"go on with: {_again(chosen.name, out)}")
         raise
+    _print(record, folder, as_json)
+    check_outcome(record)
+    say(_after_trials(chosen.name, out) if chosen.has_trials else "next: citygan study lists the others")
+
+
+def _print(record: dict[str, Any], folder: Path, as_json: bool) -> None:
+    """The table, or all of it as JSON, and where the files are."""
+    from citygan.progress import say
+    from citygan.study.working import Files
+
     files = Files(folder)
     if as_json:
         print(json.dumps(record, allow_nan=False))
@@ -97,8 +143,36 @@ def study(
         print(files.markdown.read_text("utf-8"), end="")
     sys.stdout.flush()
     say(f"files: {files.markdown}, {files.csv}, {files.json}, {files.html}")
-    check_outcome(record)
-    say("next: citygan study lists the others")
+
+
+def _after_trials(name: str, out: Path | None) -> str:
+    import shlex
+
+    from citygan.study.amt import PAGE
+
+    folder = Path("studies") / name if out is None else out
+    where = "" if out is None else f" --out {shlex.quote(str(out))}"
+    return f"next: {folder / PAGE} is for participants; citygan study {name} --results FILE{where} reads what they save"
+
+
+def _refuse_without_trials(chosen: Study, given: Mapping[str, object]) -> None:
+    if not chosen.has_trials and (said := _said(given)):
+        from citygan.errors import UsageError
+        from citygan.study.rows import STUDIES
+
+        have = ", ".join(study.name for study in STUDIES.values() if study.has_trials)
+        raise UsageError(f"{said}: this study asks nobody", where=chosen.name, hint=f"That is for {have}")
+
+
+def _refuse_beside(flag: str, given: Mapping[str, object]) -> None:
+    if said := _said(given):
+        from citygan.errors import UsageError
+
+        raise UsageError(f"{flag} goes without {said}", hint="Leave it out")
+
+
+def _said(given: Mapping[str, object]) -> str:
+    return ", ".join(flag for flag, value in given.items() if value is not None and value != [])
 
 
 def _again(name: str, out: Path | None) -> str:
@@ -110,9 +184,8 @@ def _again(name: str, out: Path | None) -> str:
 def _refuse_without_name(given: dict[str, object]) -> None:
     from citygan.errors import UsageError
 
-    said = [flag for flag, value in given.items() if value is not None]
-    if said:
-        raise UsageError(f"{', '.join(said)} without the name of a study", hint="citygan study lists them")
+    if said := _said(given):
+        raise UsageError(f"{said} without the name of a study", hint="citygan study lists them")
 
 
 def _list(as_json: bool) -> None:

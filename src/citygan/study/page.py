@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from citygan.errors import printable
 from citygan.infer import load
 from citygan.pictures import encode_png
 from citygan.sheets import label_colours, sheet
+from citygan.study.realfake import PRACTICE, TRIALS
 from citygan.study.tables import about, heads, lines, made, reasons
 from citygan.training import rows_to_show
 
@@ -111,3 +114,24 @@ def page(record: dict[str, Any], pictures: bytes | None) -> str:
 
 def _text(value: object) -> str:
     return html.escape(printable(value))
+
+
+def trials_page(payload: Mapping[str, Any]) -> str:
+    """The page of `citygan.study.realfake.make` as one HTML file: script and pictures inside, no connection allowed."""
+    template, script = (Path(__file__).with_name(f"realfake.{suffix}").read_text("utf-8") for suffix in ("html", "js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    width, height = payload["width"], payload["height"]
+    values = {
+        "HASH": f"sha256-{digest}",
+        "WIDTH": payload["on_screen"],
+        "RATIO": f"{width} / {height}",
+        "COLUMNS": width,
+        "ROWS": height,
+        "PRACTICE": PRACTICE,
+        "TRIALS": TRIALS,
+        "SCRIPT": script,
+        "DATA": json.dumps(payload).replace("<", "\\u003c"),
+    }
+    for name, value in values.items():
+        template = template.replace(f"@{name}@", str(value))
+    return template

@@ -143,9 +143,7 @@ def digest_of(settings: Settings, checksum: str) -> str:
     """
     usual = flat(Settings().to_dict())
     values = {
-        key: value
-        for key, value in flat(settings.to_dict()).items()
-        if value != usual[key] and key not in _ASIDE
+        key: value for key, value in flat(settings.to_dict()).items() if value != usual[key] and key not in _ASIDE
     }
     text = json.dumps([values, settings.init, checksum], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]

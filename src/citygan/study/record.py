@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from citygan.study.planning import Options, command_of, study_command
-from citygan.study.rows import Column, Row, Study
+from citygan.study.rows import REAL_OR_FAKE, Column, Row, Study
 
 Record = dict[str, Any]
 QUICK = "quick form"
 WHY_QUICK = "narrow, small and short: it shows that every row runs, and its figures are not the paper's"
 NO_SEGMENTER, MISSING = "not run: no segmenter", "not run: weights missing"
+NO_RESULTS = "no results yet"
 
 
 def record_of(
@@ -156,6 +157,12 @@ def _cell(
     Args:
         beside: Of the painting (`mean_colour`) or of the photos (`oracle`), instead of what was generated.
     """
+    if column.metric == REAL_OR_FAKE:
+        if beside is not None:
+            return _absent("–", "not among the pictures that people are asked about")
+        return _absent(
+            short or NO_RESULTS, reason or "citygan study amt --results FILE reads those of the participants"
+        )
     if column.metric == "fcn-score" and options.judge is None:
         short = MISSING if "weights" in options.unjudged else NO_SEGMENTER
         return _absent(short, f"{options.unjudged} (--segmenter names a run that judges the streets)")
@@ -191,6 +198,11 @@ def _spread(values: Sequence[float]) -> Record:
 
 def _absent(short: str, reason: str) -> Record:
     return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": _portable(reason)}
+
+
+def unanswered() -> Record:
+    """The cell of a row that nobody was asked about yet."""
+    return _absent(NO_RESULTS, "citygan study amt --results FILE reads those of the participants")
 
 
 def _portable(text: str) -> str:

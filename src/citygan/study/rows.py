@@ -19,7 +19,7 @@ class Column:
 
     Attributes:
         title: Above it.
-        metric: Row of `citygan.metrics.METRICS`.
+        metric: Row of `citygan.metrics.METRICS`; or `REAL_OR_FAKE`.
         part: Which of the metric's figures: the first of these names that it has.
         split: Of the set.
         paper: Column of the paper's table; None: the paper has no such figure.
@@ -47,9 +47,11 @@ class Row:
         preset: The named model.
         overrides: What differs from it.
         paper: Row of the paper's table.
+        elsewhere: Where its figure stands in another table of `papers.yaml` than the study's: the table, its column.
         cannot: Why it cannot run.
         from_weights: Whether it starts from the weights that ``--init`` names.
         reference: `photos`: the real photos themselves, nothing is trained.
+        same_input: In trials of real or fake, whether both pictures are of one input, as of colourisation.
         length: Times the other rows' steps, where steps are given.
         cost: What a picture costs a CPU in the quick form, in those of the quick `pix2pix`.
     """
@@ -59,9 +61,11 @@ class Row:
     preset: str = "pix2pix"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     paper: str | None = None
+    elsewhere: tuple[str, str] | None = None
     cannot: str | None = None
     from_weights: bool = False
     reference: bool = False
+    same_input: bool = False
     length: int = 1
     cost: float = 1.0
 
@@ -106,18 +110,25 @@ class Study:
     def metrics(self) -> dict[str, list[str]]:
         """The metrics to compute, by split."""
         found: dict[str, list[str]] = {}
-        for column in self.columns:
+        for column in (column for column in self.columns if column.metric != REAL_OR_FAKE):
             names = found.setdefault(column.split, [])
             if column.metric not in names:
                 names.append(column.metric)
         return found
 
+    @property
+    def has_trials(self) -> bool:
+        """Whether people are asked which picture is the fake."""
+        return any(column.metric == REAL_OR_FAKE for column in self.columns)
+
     def paper_figure(self, row: Row, column: Column) -> float | None:
         """The paper's figure for a row; None where it gives none."""
-        table = self.paper
-        if table is None or row.paper is None or column.paper is None:
+        if row.paper is None or column.paper is None:
             return None
-        return table.figure(row.paper, column.paper)
+        if row.elsewhere is not None:
+            name, figure = row.elsewhere
+            return paper_tables()[name].figure(row.paper, figure)
+        return None if self.paper is None else self.paper.figure(row.paper, column.paper)
 
 
 FCN = (
@@ -127,6 +138,7 @@ FCN = (
 )
 LIKENESS = (Column("SSIM", "ssim"), Column("PSNR [dB]", "psnr"), Column("LPIPS", "lpips"))
 COLOUR = (Column("colour", "colour"),)
+REAL_OR_FAKE = "real-or-fake"  # what people answer: no metric, and found by `citygan.study.amt`
 SPLITS: tuple[tuple[Literal["train", "val", "test"], str], ...] = (
     ("train", "train"), ("val", "validation"), ("test", "test"),
 )  # fmt: skip
@@ -285,6 +297,26 @@ _ALL = (
         ),
         columns=THREE_SPLITS,
         notes=(BLUR, "The study found that mirroring and colour jitter made every model worse, without figures"),
+    ),
+    Study(
+        name="amt",
+        title="Real or fake, as people see it",
+        source="pix2pix, sections 4.1 and 4.5",
+        table="pix2pix-table-4",
+        # table 5, of the same protocol, is of colourisation: its row has `same_input` and stands `elsewhere`
+        rows=(
+            Row("l1", "L1", overrides=L1_ALONE, paper="L1", cost=0.6),
+            Row("l1-cgan", "L1+cGAN", paper="L1+cGAN"),
+        ),
+        columns=(Column("taken for real [%]", REAL_OR_FAKE, paper="map_to_photo"), *LIKENESS),
+        notes=(
+            BLUR,
+            "Table 4 is of aerial photos from maps: on any other set the rows are the same losses on that set, and the "
+            "paper's figures are of another task",
+            "The paper tested at 512x512 and showed at 256x256; here pictures are shown as the set has them, real and "
+            "generated alike",
+            "There are no vigilance trials, as in the paper: someone who does not look answers at random, 50 %",
+        ),
     ),
 )  # fmt: skip
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}

@@ -52,7 +52,7 @@ def shown(cell: Record, metric: str) -> str:
     """A figure over the seeds, or in short why there is none."""
     if cell["mean"] is None:
         return str(cell["short"])
-    digits = 2 if metric == "psnr" else 3
+    digits = {"psnr": 2, "real-or-fake": 1}.get(metric, 3)
     spread = "" if cell["std"] is None else f" ± {cell['std']:.{digits}f}"
     return f"{cell['mean']:.{digits}f}{spread}"
 

@@ -59,7 +59,7 @@ class Files:
         return self.out / "sheet.png"
 
 
-def _measured(device: str) -> dict[str, Any]:
+def measured(device: str) -> dict[str, Any]:
     """When, on what and with what the table was made."""
     place = torch.device(device)
     return {
@@ -70,12 +70,12 @@ def _measured(device: str) -> dict[str, Any]:
     }
 
 
-def run_study(study: Study, data: PreparedSet, options: Options, out: Path, runs: Path, device: str = "auto") -> Record:
+def run_study(study: Study, data: PreparedSet, options: Options, out: Path, home: Path, device: str = "auto") -> Record:
     """Does the runs that are lacking and writes the table, the page and the pictures.
 
     Args:
         out: The study's folder.
-        runs: The folder with all runs, which studies may share.
+        home: The folder with all runs, which studies may share.
 
     Raises:
         UsageError: `out` holds another study, or the same of other data; settings that are not; no such device.
@@ -87,7 +87,7 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, runs
     with lock(out):
         clean_temporaries(out)
         metrics = study.metrics
-        place = Place(runs, data.path, devices[0])
+        place = Place(home, data.path, devices[0])
         outcomes: list[Outcome] = []
         write = functools.partial(_write, study, data, out, place, jobs)
         write(options, outcomes, pictures=False)  # so that --resume finds what it is to go on with
@@ -95,7 +95,7 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, runs
         try:
             if own is not None:
                 say("the segmenter that judges the streets")
-                judged = _judged(options, own, run_job(own, {}, options, place), runs)
+                judged = _judged(options, own, run_job(own, {}, options, place), home)
             if len(devices) > 1:
                 outcomes = run_side_by_side(jobs, metrics, judged, place, devices)
             else:
@@ -109,10 +109,10 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, runs
         return record
 
 
-def _judged(options: Options, own: Job, outcome: Outcome, runs: Path) -> Options:
+def _judged(options: Options, own: Job, outcome: Outcome, home: Path) -> Options:
     """The options with the study's own segmenter, or with the reason why there is none."""
     if outcome["status"] == "done":
-        return dataclasses.replace(options, judge=str(folder_of(runs, own)))
+        return dataclasses.replace(options, judge=str(folder_of(home, own)))
     say(f"{own.row.title}: {outcome['short']}: {outcome['reason']}")
     return dataclasses.replace(options, unjudged=outcome["reason"])
 
@@ -142,7 +142,7 @@ def _write(
         "splits": {name: len(split) for name, split in data.splits.items()},
         "stands_for": stands_for,
     }
-    record = record_of(study, options, about_data, by_row) | {"measured": _measured(place.device)}
+    record = record_of(study, options, about_data, by_row) | {"measured": measured(place.device)}
     runs: list[tuple[str, Path | None]] = []
     for row in study.rows:
         if row.reference:
