@@ -90,10 +90,10 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
         return {"random": random}
     built = build(settings, data)
     try:
-        initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
+        filled = initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
     except MachineError as problem:
         return {"status": "not run", "short": "not run: weights missing", "reason": str(problem)}
-    new_run(settings, job.name, about(settings, data, device, alone), path.parent)
+    new_run(settings, job.name, about(settings, data, device, alone, filled), path.parent)
     with lock(path):
         run_training(settings, data, path, device, alone, built=built)
     return {"random": random}
