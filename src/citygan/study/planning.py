@@ -13,7 +13,7 @@ from typing import Any
 
 from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.presets import preset
-from citygan.study.rows import Row, Study
+from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
 
 QUICK_PICTURES = 6_000  # that all rows of a quick study learn from together, in those of the quick pix2pix
 MOST_QUICK_STEPS = 4000  # as the quick form of the presets
@@ -31,7 +31,9 @@ class Options:
         seeds: Runs of each row.
         assigned: Settings given on the command line, over all rows.
         init: The checkpoint folder that rows from published weights start from.
-        segmenter: The run that judges the streets, for `fcn-score`.
+        segmenter: The run named to judge the streets, for `fcn-score`; None: the study trains its own.
+        judge: The run that judges them: that one, or the study's own once it is trained.
+        unjudged: Why there is none.
     """
 
     data: str
@@ -40,6 +42,8 @@ class Options:
     assigned: tuple[str, ...] = ()
     init: str | None = None
     segmenter: str | None = None
+    judge: str | None = None
+    unjudged: str = "its segmenter is not trained yet"
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,26 @@ def plan(study: Study, options: Options, checksum: str) -> list[Job]:
     for row in study.rows:
         if row.runs and not (row.from_weights and options.init is None):
             for seed in range(options.seeds):
-                settings = settings_of(study, row, options, seed)
-                jobs.append(Job(row, settings, f"{row.name}-seed{seed}-{digest_of(settings, checksum)}"))
+                jobs.append(_job(row, settings_of(study, row, options, seed), checksum))
     return jobs
+
+
+def judge_of(study: Study, options: Options, checksum: str) -> Job | None:
+    """The run of the study's own segmenter; None where it needs none, or one is named.
+
+    It learns by its own preset whatever the rows do: of the command line's settings it takes those of segmenters and of
+    their published weights.
+    """
+    if not study.judged or options.segmenter is not None:
+        return None
+    row = QUICK_JUDGE if options.quick else JUDGE
+    assigned = [text for text in options.assigned if text.startswith(("segmenter.", "weights."))]
+    layers = [*_form(row, options), *_layers(assigned), Layer("study", {"data": options.data})]
+    return _job(row, resolve(layers)[0], checksum)
+
+
+def _job(row: Row, settings: Settings, checksum: str) -> Job:
+    return Job(row, settings, f"{row.name}-seed{settings.seed}-{digest_of(settings, checksum)}")
 
 
 def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Settings:
@@ -81,11 +102,7 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
     Raises:
         UsageError: They are not settings.
     """
-    chosen = preset(row.preset)
-    layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
-    if options.quick:
-        layers.append(Layer("quick", {"quick": True, **chosen.quick}))
-    layers.append(Layer(f"row {row.name}", row.overrides))
+    layers = _form(row, options)
     if options.quick:
         layers.append(Layer("quick study", {"train": _quick_train(study, row)}))
     layers += _layers(options.assigned)
@@ -95,6 +112,15 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
         train = dataclasses.replace(settings.train, steps=settings.train.steps * row.length)
         settings = dataclasses.replace(settings, train=train)
     return settings
+
+
+def _form(row: Row, options: Options) -> list[Layer]:
+    """Preset, quick form, and the row's own settings."""
+    chosen = preset(row.preset)
+    layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
+    if options.quick:
+        layers.append(Layer("quick", {"quick": True, **chosen.quick}))
+    return [*layers, Layer(f"row {row.name}", row.overrides)]
 
 
 def _layers(assigned: Iterable[str]) -> list[Layer]:
@@ -135,6 +161,15 @@ def command_of(study: Study, row: Row, options: Options) -> str:
             shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
             parts += ["--set", f"{key}={shown}"]
     return shlex.join(parts)
+
+
+def study_command(study: Study, options: Options) -> str:
+    """The command line of the whole study."""
+    parts = ["citygan", "study", study.name, "--data", options.data, "--quick" if options.quick else "--full"]
+    parts += ["--seeds", str(options.seeds)]
+    for flag, value in (("--init", options.init), ("--segmenter", options.segmenter)):
+        parts += [flag, value] if value is not None else []
+    return shlex.join([*parts, *(part for text in options.assigned for part in ("--set", text))])
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

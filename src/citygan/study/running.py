@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from citygan.evaluation import evaluate_run
 from citygan.figurefile import keep_figures
 from citygan.files import clean_temporaries, lock, read_json, write_json
 from citygan.infer import load
-from citygan.metrics import METRICS
 from citygan.progress import say
 from citygan.report import write_report
 from citygan.runnames import is_run
@@ -28,7 +26,8 @@ from citygan.training import run_training
 
 Outcome = dict[str, Any]
 """What came of one run: `run`, `status` (`done`, `not run`, `failed`), `short` and `reason` where it is not done,
-`results` (evaluations by split), `random` (weights that are random in the place of published ones)."""
+`results` (evaluations by split), `random` (weights that are random in the place of published ones), `trained` (whether
+it was not there before)."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
         Interrupted: After all was saved.
     """
     path = folder_of(place.out, job)
-    outcome: Outcome = {"run": f"runs/{job.name}", "status": "done", "random": [], "results": {}}
+    outcome: Outcome = {"run": f"runs/{job.name}", "status": "done", "random": [], "results": {}, "trained": False}
     try:
         data = PreparedSet.open(place.data)
         outcome |= _train(job, path, data, place)
@@ -87,7 +86,7 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
     if is_run(path):
         with lock(path):
             run_training(settings, data, path, device, alone, resume=True)
-        return {"random": random}
+        return {"random": random, "trained": True}
     built = build(settings, data)
     try:
         filled = initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
@@ -96,7 +95,7 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
     new_run(settings, job.name, about(settings, data, device, alone, filled), path.parent)
     with lock(path):
         run_training(settings, data, path, device, alone, built=built)
-    return {"random": random}
+    return {"random": random, "trained": True}
 
 
 def _score(
@@ -110,7 +109,7 @@ def _score(
         "data": data.checksum,
         "step": done,
         "weights": state["files"].get(state.get("use"), {}).get("sha256"),
-        "segmenter": options.segmenter,
+        "segmenter": options.judge,
     }
     before = _kept(path / f"study-{split}.json", asked)
     there = {name: figure for name, figure in before.get("metrics", {}).items() if "exit_code" not in figure}
@@ -119,7 +118,7 @@ def _score(
         return before
     more: dict[str, Any] = {}
     if "fcn-score" in lacking:
-        more["segmenter"] = options.segmenter
+        more["segmenter"] = options.judge
     result = evaluate_run(load(path, device=place.device), split, lacking, data=data, **more)
     if before:
         figures = there | result["metrics"]
@@ -151,15 +150,8 @@ def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def computable(name: str, options: Options) -> bool:
-    """Whether a metric can be asked for: `fcn-score` needs a segmenter, and to be there."""
-    if name != "fcn-score":
-        return name in METRICS
-    return options.segmenter is not None and can_segment()
-
-
-def can_segment() -> bool:
-    """Whether `evaluate` has the metric `fcn-score`."""
-    return "fcn-score" in METRICS and "segmenter" in inspect.signature(evaluate_run).parameters
+    """Whether a metric can be asked for: `fcn-score` needs a segmenter."""
+    return name != "fcn-score" or options.judge is not None
 
 
 def splits_of(data: PreparedSet, wanted: Collection[str]) -> dict[str, str]:

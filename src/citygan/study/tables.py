@@ -22,7 +22,7 @@ def heads(record: Record) -> list[str]:
 
 
 def lines(record: Record) -> Iterator[list[str]]:
-    """The rows as text, the mean-colour painting last."""
+    """The rows as text, what stands beside them last."""
     unsure = "?" if record["paper"] and record["paper"]["unsure"] else ""
     form = f" ({record['label']})" if record["quick"] else ""
     printed = [figure for row in record["rows"] for figure in row["paper"].values() if figure is not None]
@@ -34,10 +34,18 @@ def lines(record: Record) -> Iterator[list[str]]:
             texts += [("–" if figure is None else f"{figure:.{digits}f}{unsure}")] * column["paper"]
             texts.append(shown(row["figures"][column["key"]], column["metric"]))
         yield texts
-    texts = ["mean-colour painting"]
-    for column in record["columns"]:
-        texts += ["–"] * column["paper"] + [shown(record["mean_colour"][column["key"]], column["metric"])]
-    yield texts
+    for title, cells in beside(record):
+        texts = [title]
+        for column in record["columns"]:
+            texts += ["–"] * column["paper"] + [shown(cells[column["key"]], column["metric"])]
+        yield texts
+
+
+def beside(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The lines that stand beside the rows: what chance gives, where a segmenter judges, and the painting."""
+    if record["chance"] is not None:
+        yield "chance: labels of other pictures", record["chance"]
+    yield "mean-colour painting", record["mean_colour"]
 
 
 def shown(cell: Record, metric: str) -> str:
@@ -96,7 +104,7 @@ def csv_text(record: Record) -> str:
         ["study", "form", "row", "status", "column", "split", "paper", "mean", "std", "n", "values", "reason"]
     )
     rows = [(row["title"], row["status"], row["paper"], row["figures"]) for row in record["rows"]]
-    rows.append(("mean-colour painting", "reference", {}, record["mean_colour"]))
+    rows += [(title, "reference", {}, cells) for title, cells in beside(record)]
     for title, status, paper, figures in rows:
         for column in record["columns"]:
             cell, figure = figures[column["key"]], paper.get(column["key"])

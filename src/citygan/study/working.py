@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import datetime
 import functools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +19,12 @@ from citygan.devices import pick_device
 from citygan.errors import DamagedError, PartialError, UsageError, counted
 from citygan.files import clean_temporaries, lock, read_json, write_bytes, write_json, write_text
 from citygan.progress import say
+from citygan.runs import versions
 from citygan.study.page import page, study_sheet
-from citygan.study.planning import Job, Options, folder_of, plan
+from citygan.study.planning import Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
 from citygan.study.rows import Study
-from citygan.study.running import Outcome, Place, can_segment, run_job, splits_of
+from citygan.study.running import Outcome, Place, run_job, splits_of
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, markdown
 
@@ -56,6 +61,41 @@ class Files:
         return self.out / "sheet.png"
 
 
+@dataclass(frozen=True)
+class Watch:
+    """When and on what a study is made, and how long it takes, interruptions left out.
+
+    Attributes:
+        device: The first one.
+        started: Seconds since the epoch.
+        before: What an earlier call measured, which this one goes on from.
+    """
+
+    device: str
+    started: float
+    before: dict[str, Any]
+
+    def measured(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        """What stands in the record; a call that trains nothing leaves it as it was."""
+        if self.before and not any(outcome.get("trained") for outcome in outcomes):
+            return self.before
+        place = torch.device(self.device)
+        return {
+            "date": datetime.datetime.fromtimestamp(self.started, datetime.UTC).strftime("%Y-%m-%d"),
+            "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
+            "threads": torch.get_num_threads(),
+            "seconds": self.before.get("seconds", 0) + round(time.time() - self.started),
+            "versions": versions(),
+        }
+
+
+def _measured_before(out: Path) -> dict[str, Any]:
+    with contextlib.suppress(DamagedError):
+        path = Files(out).json
+        return dict(read_json(path).get("measured") or {}) if path.is_file() else {}
+    return {}
+
+
 def run_study(study: Study, data: PreparedSet, options: Options, out: Path, device: str = "auto") -> Record:
     """Does the runs that are lacking and writes the table, the page and the pictures.
 
@@ -63,39 +103,50 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, devi
         UsageError: `out` holds another study, or the same of other data; settings that are not; no such device.
         Interrupted: After the run on the way was saved; the table of what there is has been written.
     """
-    jobs = plan(study, options, data.checksum)
+    jobs, own = plan(study, options, data.checksum), judge_of(study, options, data.checksum)
     check_same(out, study, data, options)
-    if options.segmenter is not None and not can_segment():
-        raise UsageError("this version has no metric fcn-score", where="--segmenter", hint="Leave it out")
     devices = devices_for(device)
     with lock(out):
         clean_temporaries(out)
         metrics = study.metrics
         place = Place(out, data.path, devices[0])
         outcomes: list[Outcome] = []
-        write = functools.partial(_write, study, data, options, out, devices[0], jobs)
-        write(outcomes, pictures=False)  # so that --resume finds what it is to go on with
+        watch = Watch(devices[0], time.time(), _measured_before(out))
+        write = functools.partial(_write, study, data, out, watch, jobs)
+        write(options, outcomes, pictures=False)  # so that --resume finds what it is to go on with
+        judged = dataclasses.replace(options, judge=options.segmenter)
         try:
+            if own is not None:
+                say("the segmenter that judges the streets")
+                judged = _judged(options, own, run_job(own, {}, options, place), out)
             if len(devices) > 1:
-                outcomes = run_side_by_side(jobs, metrics, options, place, devices)
+                outcomes = run_side_by_side(jobs, metrics, judged, place, devices)
             else:
                 for number, job in enumerate(jobs, 1):
                     say(f"run {number} of {len(jobs)}: {job.row.title}, seed {job.settings.seed}")
-                    outcomes.append(run_job(job, metrics, options, place))
+                    outcomes.append(run_job(job, metrics, judged, place))
                     if outcomes[-1]["status"] != "done":
                         say(f"{job.row.title}: {outcomes[-1]['short']}: {outcomes[-1]['reason']}")
         finally:
-            record = write(outcomes, pictures=len(outcomes) == len(jobs))
+            record = write(judged, outcomes, pictures=len(outcomes) == len(jobs))
         return record
+
+
+def _judged(options: Options, own: Job, outcome: Outcome, out: Path) -> Options:
+    """The options with the study's own segmenter, or with the reason why there is none."""
+    if outcome["status"] == "done":
+        return dataclasses.replace(options, judge=str(folder_of(out, own)))
+    say(f"{own.row.title}: {outcome['short']}: {outcome['reason']}")
+    return dataclasses.replace(options, unjudged=outcome["reason"])
 
 
 def _write(
     study: Study,
     data: PreparedSet,
-    options: Options,
     out: Path,
-    device: str,
+    watch: Watch,
     jobs: Sequence[Job],
+    options: Options,
     outcomes: Sequence[Outcome],
     *,
     pictures: bool,
@@ -114,7 +165,7 @@ def _write(
         "splits": {name: len(split) for name, split in data.splits.items()},
         "stands_for": stands_for,
     }
-    record = record_of(study, options, about_data, by_row)
+    record = record_of(study, options, about_data, by_row) | {"measured": watch.measured(outcomes)}
     runs: list[tuple[str, Path | None]] = []
     for row in study.rows:
         if row.reference:
@@ -127,7 +178,7 @@ def _write(
     drawn = None
     if pictures and shown is not None and any(run for _, run in runs):
         runs = [(f"{title} (quick)" if options.quick else title, run) for title, run in runs]
-        drawn = study_sheet(data, shown, runs, device)
+        drawn = study_sheet(data, shown, runs, watch.device)
         write_bytes(files.sheet, drawn)
     write_text(files.markdown, markdown(record))
     write_text(files.csv, csv_text(record))
