@@ -69,8 +69,9 @@ ROOMS: dict[str, str] = {
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
     "building resuming report validating",
-    "study": "errors files yamlfile progress devices config presets pictures data data.labels train metrics sheets "
-    "baseline figurefile runnames runs building infer evaluation report training",
+    "study": "errors files yamlfile progress devices settings config presets pictures data data.labels train metrics "
+    "sheets baseline figurefile runnames runs building weightfiles infer segmenting segmented evaluation report "
+    "training",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
     "metrics figurefile runnames runs building resuming importing exporting fetching infer segmenting segmented "

@@ -225,7 +225,7 @@ def test_one_picture_has_no_fid(counting: Counting) -> None:
     ]
     for name in ("fid", "kid"):
         assert figures[name]["mean"] is None and figures[name]["exit_code"] == 3
-        assert "at least 2 are needed" in figures[name]["reason"]
+        assert "at least 2 are needed. Score a larger split" in figures[name]["reason"]
     assert figures["l1"]["n"] == 1
 
 
