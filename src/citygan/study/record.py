@@ -4,7 +4,7 @@
      "mean_colour", "chance", "notes", "protocol", "judge", "command", "measured"}
 
 A row: {"name", "title", "status", "short", "reason", "paper": {COLUMN: figure}, "figures": {COLUMN: cell}, "runs",
-"command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short", "reason"} too.
+"seconds", "command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short", "reason"} too.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def _row(
         "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
         "figures": figures,
         "runs": [outcome["run"] for outcome in outcomes],
+        "seconds": [outcome.get("seconds") for outcome in outcomes],
         "command": command_of(study, row, options) if row.runs and status != "not run" else None,
         "notes": [f"{name}: random weights in the place of published ones" for name in random],
     }
@@ -216,6 +217,7 @@ def _reference(
         "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
         "figures": _beside(study, options, data, results, "oracle"),
         "runs": [],
+        "seconds": [],
         "command": None,
         "notes": [],
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,9 @@ from citygan.weightfiles import find_weights
 
 Outcome = dict[str, Any]
 """What came of one run: `run`, `status` (`done`, `not run`, `failed`), `short` and `reason` where it is not done,
-`results` (evaluations by split), `random` (weights that are random in the place of published ones), `trained` (whether
-it was not there before)."""
+`results` (evaluations by split), `random` (weights that are random in the place of published ones), `seconds` (that its
+training took)."""
+TIME = "study-time.json"
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,12 @@ class Place:
     """Where and on what a run is made.
 
     Attributes:
-        out: The study's folder.
+        runs: The folder with all runs.
         data: Path of the prepared set.
         device: As on the command line.
     """
 
-    out: Path
+    runs: Path
     data: Path
     device: str
 
@@ -55,13 +58,14 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
     Raises:
         Interrupted: After all was saved.
     """
-    path = folder_of(place.out, job)
-    outcome: Outcome = {"run": f"runs/{job.name}", "status": "done", "random": [], "results": {}, "trained": False}
+    path = folder_of(place.runs, job)
+    outcome: Outcome = {"run": f"runs/{path.name}", "status": "done", "random": [], "results": {}}
     try:
         data = PreparedSet.open(place.data)
         outcome |= _train(job, path, data, place)
         if outcome["status"] == "done":
             splits = splits_of(data, metrics)
+            outcome["seconds"] = _seconds(path)
             for split, names in metrics.items():
                 if (actual := splits.get(split)) is not None:
                     outcome["results"][split] = _score(path, data, actual, names, options, place)
@@ -85,18 +89,35 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
     device = pick_device(place.device)
     check_device(settings, device, 1)
     if is_run(path):
-        with lock(path):
+        with lock(path), _timed(path):
             run_training(settings, data, path, device, alone, resume=True)
-        return {"random": random, "trained": True}
+        return {"random": random}
     built = build(settings, data)
     try:
         filled = initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
     except MachineError as problem:
         return {"status": "not run", "short": "not run: weights missing", "reason": str(problem)}
     new_run(settings, job.name, about(settings, data, device, alone, filled), path.parent)
-    with lock(path):
+    with lock(path), _timed(path):
         run_training(settings, data, path, device, alone, built=built)
-    return {"random": random, "trained": True}
+    return {"random": random}
+
+
+@contextlib.contextmanager
+def _timed(run: Path) -> Iterator[None]:
+    """Adds what a training takes to the time that the run took before, interrupted or not."""
+    before, start = _seconds(run), time.monotonic()
+    try:
+        yield
+    finally:
+        write_json(run / TIME, {"seconds": round((before or 0.0) + time.monotonic() - start, 1)})
+
+
+def _seconds(run: Path) -> float | None:
+    """What the training of a run took; None where nobody measured it."""
+    with contextlib.suppress(DamagedError, KeyError, ValueError):
+        return float(read_json(run / TIME)["seconds"]) if (run / TIME).is_file() else None
+    return None
 
 
 def _score(

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from citygan.errors import printable
+from citygan.errors import counted, printable
 from citygan.figurefile import cell as safe
 
 Record = Mapping[str, Any]
@@ -83,10 +83,25 @@ def about(record: Record) -> str:
     return f"{form}{record['source']}; data {data['name']} ({data['size']}; {counts}); {seeds}"
 
 
+def made(record: Record) -> str:
+    """When, on what and with what, and how long all runs were trained, those of other studies included."""
+    told = record["measured"]
+    threads = f", {counted(told['threads'], 'thread')}" if told["device"] == "cpu" else ""
+    seconds = [each for row in record["rows"] for each in row["seconds"]]
+    known = sum(each for each in seconds if each is not None)
+    trained = f"{known / 60:.1f} minutes of training" if known < 7200 else f"{known / 3600:.1f} hours of training"
+    return f"{told['date']}, {told['device']}{threads}, torch {told['versions']['torch']}; {trained}"
+
+
 def markdown(record: Record) -> str:
     """The table with what has to be said of it."""
+    return f"# {_plain(record['title'])}\n\n{section(record)}"
+
+
+def section(record: Record) -> str:
+    """The same without its title, to stand in another page."""
     head = heads(record)
-    body = [f"# {_plain(record['title'])}", "", _plain(about(record)), ""]
+    body = [_plain(about(record)), "", _plain(made(record)), "", f"    {record['command']}", ""]
     body += [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
     body += [_line(texts) for texts in lines(record)]
     body += ["", *(f"- {_plain(text)}" for text in (*record["notes"], *reasons(record)))]

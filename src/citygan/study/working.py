@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import functools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,43 +62,23 @@ class Files:
         return self.out / "sheet.png"
 
 
-@dataclass(frozen=True)
-class Watch:
-    """When and on what a study is made, and how long it takes, interruptions left out.
-
-    Attributes:
-        device: The first one.
-        started: Seconds since the epoch.
-        before: What an earlier call measured, which this one goes on from.
-    """
-
-    device: str
-    started: float
-    before: dict[str, Any]
-
-    def measured(self, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-        """What stands in the record; a call that trains nothing leaves it as it was."""
-        if self.before and not any(outcome.get("trained") for outcome in outcomes):
-            return self.before
-        place = torch.device(self.device)
-        return {
-            "date": datetime.datetime.fromtimestamp(self.started, datetime.UTC).strftime("%Y-%m-%d"),
-            "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
-            "threads": torch.get_num_threads(),
-            "seconds": self.before.get("seconds", 0) + round(time.time() - self.started),
-            "versions": versions(),
-        }
+def _measured(device: str) -> dict[str, Any]:
+    """When, on what and with what the table was made."""
+    place = torch.device(device)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
 
 
-def _measured_before(out: Path) -> dict[str, Any]:
-    with contextlib.suppress(DamagedError):
-        path = Files(out).json
-        return dict(read_json(path).get("measured") or {}) if path.is_file() else {}
-    return {}
-
-
-def run_study(study: Study, data: PreparedSet, options: Options, out: Path, device: str = "auto") -> Record:
+def run_study(study: Study, data: PreparedSet, options: Options, out: Path, runs: Path, device: str = "auto") -> Record:
     """Does the runs that are lacking and writes the table, the page and the pictures.
+
+    Args:
+        out: The study's folder.
+        runs: The folder with all runs, which studies may share.
 
     Raises:
         UsageError: `out` holds another study, or the same of other data; settings that are not; no such device; a
@@ -115,16 +93,15 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, devi
     with lock(out):
         clean_temporaries(out)
         metrics = study.metrics
-        place = Place(out, data.path, devices[0])
+        place = Place(runs, data.path, devices[0])
         outcomes: list[Outcome] = []
-        watch = Watch(devices[0], time.time(), _measured_before(out))
-        write = functools.partial(_write, study, data, out, watch, jobs)
+        write = functools.partial(_write, study, data, out, place, jobs)
         write(options, outcomes, pictures=False)  # so that --resume finds what it is to go on with
         judged = dataclasses.replace(options, judge=options.segmenter)
         try:
             if own is not None:
                 say("the segmenter that judges the streets")
-                judged = _judged(options, own, run_job(own, {}, options, place), out)
+                judged = _judged(options, own, run_job(own, {}, options, place), runs)
             if len(devices) > 1:
                 outcomes = run_side_by_side(jobs, metrics, judged, place, devices)
             else:
@@ -152,10 +129,10 @@ def _check_looks(data: PreparedSet, options: Options) -> None:
         check_classes(load_segmenter(options.segmenter, device="cpu", flag="--segmenter"), data, "--segmenter")
 
 
-def _judged(options: Options, own: Job, outcome: Outcome, out: Path) -> Options:
+def _judged(options: Options, own: Job, outcome: Outcome, runs: Path) -> Options:
     """The options with the study's own segmenter, or with the reason why there is none."""
     if outcome["status"] == "done":
-        return dataclasses.replace(options, judge=str(folder_of(out, own)))
+        return dataclasses.replace(options, judge=str(folder_of(runs, own)))
     say(f"{own.row.title}: {outcome['short']}: {outcome['reason']}")
     return dataclasses.replace(options, unjudged=outcome["reason"])
 
@@ -164,7 +141,7 @@ def _write(
     study: Study,
     data: PreparedSet,
     out: Path,
-    watch: Watch,
+    place: Place,
     jobs: Sequence[Job],
     options: Options,
     outcomes: Sequence[Outcome],
@@ -185,20 +162,20 @@ def _write(
         "splits": {name: len(split) for name, split in data.splits.items()},
         "stands_for": stands_for,
     }
-    record = record_of(study, options, about_data, by_row) | {"measured": watch.measured(outcomes)}
+    record = record_of(study, options, about_data, by_row) | {"measured": _measured(place.device)}
     runs: list[tuple[str, Path | None]] = []
     for row in study.rows:
         if row.reference:
             continue
         done = [job for job, o in zip(jobs, outcomes, strict=False) if job.row is row and o["status"] == "done"]
-        runs.append((row.title, folder_of(out, done[0]) if done else None))
+        runs.append((row.title, folder_of(place.runs, done[0]) if done else None))
     files = Files(out)
     write_json(files.json, record)
     shown = stands_for.get("val") or stands_for.get("test")
     drawn = None
     if pictures and shown is not None and any(run for _, run in runs):
         runs = [(f"{title} (quick)" if options.quick else title, run) for title, run in runs]
-        drawn = study_sheet(data, shown, runs, watch.device)
+        drawn = study_sheet(data, shown, runs, place.device)
         write_bytes(files.sheet, drawn)
     write_text(files.markdown, markdown(record))
     write_text(files.csv, csv_text(record))
