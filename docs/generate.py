@@ -140,13 +140,13 @@ def blocks() -> dict[str, str]:
             left=2,
         ),
         "metrics": table(
-            ("metric", "unit", "better", "one figure for", "by default"),
+            ("metric", "unit", "better", "range", "as in", "one figure for", "by default"),
             (
-                (f"`{name}`", m.unit or "-", m.better, f"each {m.scope}" if m.scope == "picture" else "the whole set",
-                 "yes" if name in DEFAULT else "")
+                (f"`{name}`", m.unit or "-", m.better, m.range, m.source,
+                 f"each {m.scope}" if m.scope == "picture" else "the whole set", "yes" if name in DEFAULT else "")
                 for name, m in METRICS.items()
             ),
-            left=5,
+            left=7,
         ),
         "presets": table(
             ("model", "task", "what it is", "from"),

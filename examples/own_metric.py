@@ -31,6 +31,8 @@ def main() -> None:
         name="brightness",
         unit="grey levels",
         better="lower",
+        range="0 to 255, 0 where the brightness is right",
+        source="defined here",
         scope="picture",
         measure=brightness,
         gather=Mean,

@@ -50,8 +50,8 @@ ROOMS: dict[str, str] = {
     "plotfiles": "errors files pictures metrics sheets",
     "runnames": "errors files",
     "runs": "errors files yamlfile config train runnames",
-    "pretrained": "errors files models weights",
-    "building": "errors config devices data models recipes train runs weights pretrained",
+    "pretrained": "errors files models weightfiles weights",
+    "building": "errors files config devices data models recipes train runs weightfiles weights pretrained",
     "importing": "errors files config data.labels recipes train runs weights",
     "onnxfile": "errors models",
     "exporting": "errors files progress train runs weights onnxfile",
@@ -69,12 +69,13 @@ ROOMS: dict[str, str] = {
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
     "building resuming report validating",
-    "study": "errors files yamlfile progress devices config presets pictures data data.labels train metrics sheets "
-    "baseline figurefile runnames runs building infer translation assembling evaluation report training",
+    "study": "errors files yamlfile progress devices settings config presets pictures data data.labels train metrics "
+    "sheets baseline figurefile runnames runs building weightfiles infer segmenting segmented translation assembling "
+    "evaluation report training",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runnames runs building importing exporting fetching infer segmenting segmented translation "
-    "evaluation report training study",
+    "metrics figurefile runnames runs building resuming importing exporting fetching infer segmenting segmented "
+    "translation evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = (

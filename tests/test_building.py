@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import citygan
-from citygan.building import about, build, initialise
+from citygan.building import about, build, initialise, random_ones
 from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.errors import CityganError, DamagedError, DataError, MachineError, UsageError
@@ -25,6 +25,8 @@ from citygan.runs import new_run
 from citygan.train.checkpoint import read_state
 from citygan.train.distributed import Ranks
 from citygan.training import run_training
+from citygan.weightfiles import Found
+from citygan.yamlfile import read_yaml
 from tests.street import NARROW, Street
 from tests.tiny import prepared_set
 
@@ -258,12 +260,15 @@ def test_weights_are_taken_from_torchs_folder_or_a_file_and_checked(data: Prepar
         path = file.rename(file.with_name(name))
         settings = _settings(FULL, {"weights": {"resnet18": str(path)}})
         networks = build(settings, data).recipe.networks
-        assert initialise(networks, settings, None) == []
+        filled = initialise(networks, settings, None)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert filled == {"discriminator": Found("resnet18", path, digest)} and random_ones(filled) == []
         trunk = networks["discriminator"].trunk
         assert torch.equal(trunk.layer1[0].conv1.weight, tensors["layer1.0.conv1.weight"])  # type: ignore[index, union-attr]
         file = path
     settings = _settings(FULL, {"weights": {"resnet18": "random"}})
-    assert initialise(build(settings, data).recipe.networks, settings, None) == ["resnet18"]
+    filled = initialise(build(settings, data).recipe.networks, settings, None)
+    assert filled == {"discriminator": Found("resnet18")} and random_ones(filled) == ["resnet18"]
 
 
 @pytest.mark.parametrize(
@@ -271,7 +276,7 @@ def test_weights_are_taken_from_torchs_folder_or_a_file_and_checked(data: Prepar
     [
         ("narrow", DamagedError, r"do not fit resnet18: .*conv1\.weight is .*weights\.resnet18=random"),
         ("torn", DamagedError, "damaged"),
-        ("none", DamagedError, "no such file"),
+        ("none", MachineError, r"weights of resnet18 are missing: no such file, .*w\.pth\. Without --set .*hub"),
     ],
 )
 def test_files_that_are_no_such_weights_are_refused(
@@ -308,7 +313,7 @@ def test_what_a_run_has_learnt_needs_no_published_weights(
     settings = _settings(given)
     initialise(build(settings, data).recipe.networks, settings, last)
     without = _train(data, _settings({"losses": {"lambda_gan": 0}}), "b") / "checkpoints" / "00000002"
-    with pytest.raises(DamagedError, match="no such file"):
+    with pytest.raises(MachineError, match="no such file"):
         initialise(build(settings, data).recipe.networks, settings, without)
 
 
@@ -317,6 +322,11 @@ def test_commands_say_that_a_trunk_is_random_or_missing(street: Street, torch_ho
     result = street.done(*model, "--quick")
     assert "deeplabv3_resnet50 and resnet18: random weights in the place of published ones" in result.err
     street.done("translate", "labels", "out", "--run", result.paths[0])
+    found = read_yaml(Path(result.paths[0]) / "about.yaml")[0]["weights"]
+    assert found == {
+        "generator": {"name": "deeplabv3_resnet50", "file": "random", "sha256": None},
+        "discriminator": {"name": "resnet18", "file": "random", "sha256": None},
+    }
     wide = ("--set", "generator.width=64", "--set", "discriminator.width=64")
     street.refused(5, "deeplabv3_resnet50_coco-cd0a2569.pth", by=(*model, *wide))
     street.refused(2, "whose width is not 64", by=model)

@@ -287,7 +287,11 @@ def test_an_unknown_metric_proposes_the_nearest_and_lists_all() -> None:
 
 
 def test_the_command_line_names_every_metric() -> None:
-    assert HELP.startswith(", ".join(METRICS) + ";")
+    names = {
+        side: ", ".join(name for name, row in METRICS.items() if row.better == side) for side in ("higher", "lower")
+    }
+    assert HELP.startswith(f"Higher is better: {names['higher']}; lower: {names['lower']}.")
+    assert all(row.range and row.source for row in METRICS.values())
 
 
 # scoring

@@ -21,7 +21,7 @@ from citygan.evaluation import evaluate_folders, evaluate_run
 from citygan.featurefile import FeatureFile
 from citygan.metrics import METRICS, Setup, lookup, perceptual, start_all
 from citygan.metrics.networks import SEED
-from citygan.pictures import encode_png
+from citygan.pictures import encode_png, read_photo
 from citygan.weightfiles import WEIGHTS, find_weights, folder
 from tests.street import Street
 
@@ -168,6 +168,34 @@ def test_fid_and_kid_equal_torch_fidelity(
     assert about["fid"]["weights_sha256"] == about["kid"]["weights_sha256"] is not None
 
 
+def test_figures_of_a_run_equal_the_packages_on_the_pictures_it_writes(street: Street, inception_file: Path) -> None:
+    import torch_fidelity
+
+    split = PreparedSet.open(street.path / "data/tiny").split("val")
+    assert split.photo is not None
+    real = save(street.path / "real", np.asarray(split.photo))
+    street.done("translate", "data/tiny", "out", "--split", "val", "--device", "cpu")
+    written = sorted(path for path in Path("out").rglob("*.png"))
+    assert len(written) == len(split)
+    asked = ("--metric", "lpips", "--metric", "fid", "--metric", "kid", "--split", "val", "--device", "cpu", "--json")
+    weights = ("--set", "weights.alexnet=random", "--set", f"weights.inception={inception_file}")
+    figures = json.loads(street.done("evaluate", *asked, *weights).out)["metrics"]
+    theirs = torch_fidelity.calculate_metrics(
+        input1=str(written[0].parent), input2=str(real), fid=True, kid=True, kid_subset_size=len(split), batch_size=1,
+        cuda=False, cache=False, save_cpu_ram=True, verbose=False, feature_extractor_weights_path=str(inception_file),
+    )  # fmt: skip
+    assert figures["fid"]["mean"] == pytest.approx(theirs["frechet_inception_distance"], rel=1e-9)
+    assert figures["fid"]["mean"] > 0
+    assert figures["kid"]["mean"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    network = their_lpips("alex")
+    each = []
+    for path, photo in zip(written, split.photo, strict=True):
+        a, b = (torch.tensor(z).permute(2, 0, 1)[None].contiguous() / 127.5 - 1 for z in (read_photo(path), photo))
+        with torch.inference_mode():
+            each.append(float(network(a, b)))
+    assert figures["lpips"]["mean"] == pytest.approx(np.mean(each), rel=1e-12) and min(each) > 0
+
+
 class Counting:
     """Stands for the extractor: features of a picture at no cost, and how often they were computed."""
 
@@ -225,7 +253,7 @@ def test_one_picture_has_no_fid(counting: Counting) -> None:
     ]
     for name in ("fid", "kid"):
         assert figures[name]["mean"] is None and figures[name]["exit_code"] == 3
-        assert "at least 2 are needed" in figures[name]["reason"]
+        assert "at least 2 are needed. Score a larger split" in figures[name]["reason"]
     assert figures["l1"]["n"] == 1
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import citygan
-from citygan.building import build, initialise
+from citygan.building import build, initialise, random_ones
 from citygan.config import Layer, resolve
 from citygan.data.augment import Scaling
 from citygan.data.labels import CAMVID11, CITYSCAPES
@@ -105,7 +105,7 @@ def test_the_quick_form_of_every_preset_can_be_built_without_fetching(street: St
     data = PreparedSet.open(street.path / "data/tiny")
     settings = resolve([Layer("p", {"model": name, **row.settings}), Layer("q", {"quick": True, **row.quick})])[0]
     built = build(settings, data)
-    random = initialise(built.recipe.networks, settings, None)
+    random = random_ones(initialise(built.recipe.networks, settings, None))
     assert built.inputs is None and built.networks["segmenter"]["arguments"]["classes"] == 19
     assert bool(random) == (name != "unet-seg")
 

@@ -488,3 +488,54 @@ def test_runs_side_by_side_are_those_one_after_the_other(desk: Street) -> None:
     outcomes = run_side_by_side(jobs, {}, OPTIONS, place, ["cpu", "cpu"])
     assert [outcome["run"] for outcome in outcomes] == [f"runs/{job.name}" for job in jobs]
     assert all(outcome["status"] == "failed" and "no-data" in outcome["reason"] for outcome in outcomes)
+
+
+# weights of the networks that metrics look with
+
+
+def test_lpips_of_a_study_by_weights_that_are_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lpips", reason="lpips is not installed (the extra `metrics` brings it)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    monkeypatch.setattr("citygan.report._curves", lambda lines: "")
+    whole = STUDIES["alpha"]
+    columns = tuple(c for c in whole.columns if c.key in ("ssim.mean.val", "lpips.mean.val"))
+    monkeypatch.setitem(STUDIES, "alpha", dataclasses.replace(whole, rows=whole.rows[:1], columns=columns))
+    prepared_set(tmp_path / "data" / "tiny", test=2)
+    street = Street(tmp_path)
+    command = ("study", "alpha", *TINY)
+
+    def cells() -> dict[str, dict[str, Any]]:
+        record = json.loads(Path("studies/alpha/study.json").read_text("utf-8"))
+        return {row["name"]: row["figures"]["lpips.mean.val"] for row in record["rows"]}
+
+    street.refused(5, "no weights 'alexnet', gone.pth", by=(*command, "--set", "weights.alexnet=gone.pth"))
+    assert not Path("studies").exists()
+    street.done(*command)
+    assert {cell["short"] for cell in cells().values()} == {"not run: weights missing"}
+    runs = [name for name in hashes(tmp_path) if name.endswith("generator.safetensors")]
+    done = street.done(*command, "--set", "weights.alexnet=random")  # the runs are not trained again
+    assert [name for name in hashes(tmp_path) if name.endswith("generator.safetensors")] == runs
+    assert "alexnet: random weights, as asked" in done.out
+    record = json.loads(Path("studies/alpha/study.json").read_text("utf-8"))
+    assert record["command"].endswith("--set weights.alexnet=random") and record["weights"] == {"alexnet": "random"}
+    by_random = {name: cell["mean"] for name, cell in cells().items()}
+    assert all(value is not None and value > 0 for value in by_random.values())
+    street.done("study", "alpha", "--resume")
+    assert {name: cell["mean"] for name, cell in cells().items()} == by_random
+    street.done(*command)  # random figures are not kept where nobody asks for them
+    assert {cell["short"] for cell in cells().values()} == {"not run: weights missing"}
+    Path("bad.pth").write_bytes(b"PK torn")
+    street.run(*command, "--set", "weights.alexnet=bad.pth")
+    assert {cell["short"] for cell in cells().values()} == {"not computed"}
+
+
+def test_a_segmenter_that_does_not_fit_stops_a_study_before_its_work(street: Street) -> None:
+    street.done("train", "--model", "unet-seg", "--data", "tiny", "--steps", "1", "--name", "seg",
+                "--set", "segmenter.width=2")  # fmt: skip
+    prepared_set(Path("data/other"), table="camvid11")
+    command = ("study", "pix2pix-losses", *TINY)
+    other = tuple("other" if word == "tiny" else word for word in command)
+    street.refused(2, "a segmenter with other classes", "--segmenter", by=(*other, "--segmenter", "seg"))
+    street.refused(2, "a generator, and a segmenter is wanted", by=(*command, "--segmenter", "a"))
+    street.refused(2, "no run 'none'", by=(*command, "--segmenter", "none"))

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from citygan.train.checkpoint import read_part, read_state
 from citygan.weightfiles import WeightFile
 from citygan.weights import FORMATS, import_state_dict, read_state_dict
 from citygan.weights.layouts import export_state_dict
+from citygan.yamlfile import read_yaml
 from tests.street import Street
 
 Tensors = dict[str, torch.Tensor]
@@ -114,13 +116,38 @@ def test_what_cannot_be_imported_is_told(files: Street) -> None:
         (6, "sees 5 channels", ["G.pth", "--discriminator", "five.pth"]),
         (2, "a generator", ["G.pth", "--discriminator", "G.pth"]),
         (2, "--discriminator D.pth", ["D.pth"]),
-        (2, "exists already", ["G.pth", "--name", "a"]),
+        (2, "exists already, runs/a. Another --name", ["G.pth", "--name", "a"]),
         (2, "no name for a run", ["G.pth", "--name", "../x"]),
         (2, "camvid11", ["G.pth", "--classes", "camvid"]),
         (2, "--classes NAME", ["G.pth", "--edges"]),
         (2, "below 1", ["G.pth", "--dropout", "1"]),
     ):
         files.refused(code, words, by=("weights", "import", *arguments))
+
+
+def test_a_run_keeps_which_weights_it_started_from(files: Street) -> None:
+    def started(*how: str) -> Any:
+        name = f"w{len(list(Path('runs').iterdir()))}"
+        files.done("train", "--data", "tiny", *NET, "--steps", "1", "--name", name, *how)
+        return read_yaml(Path("runs", name, "about.yaml"))[0]["weights"]
+
+    assert started() == {}
+    file = Path("G.pth")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert started("--init", "G.pth") == {"generator": {"name": None, "file": str(file.absolute()), "sha256": digest}}
+    files.done("weights", "import", "G.pth", "--classes", "cityscapes", "--name", "theirs")
+    part = Path("runs/theirs/checkpoints/00000000/generator.safetensors")
+    digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    assert started("--init", "theirs")["generator"] == {"name": None, "file": str(part.absolute()), "sha256": digest}
+
+
+def test_an_imported_run_has_no_training_to_go_on_with(files: Street) -> None:
+    files.done("weights", "import", "G.pth", "--classes", "cityscapes")
+    for said in ("imported-1", "last"):
+        files.refused(2, "no training to go on with, runs/imported-1", "citygan train --init imported-1 starts",
+                      by=("train", "--resume", said, "--steps", "5"))  # fmt: skip
+    files.done("train", "--data", "tiny", "--init", "imported-1", *NET, "--steps", "1", "--name", "b")
+    files.done("train", "--resume", "b", "--steps", "2")
 
 
 def test_train_starts_from_a_file(files: Street) -> None:
@@ -220,6 +247,8 @@ def test_onnx_computes_what_we_compute(files: Street) -> None:
         ("enhanced", {"depth": 4}),
         ("patchgan", {"receptive_field": 16}),
         ("pixelgan", {"norm": "instance"}),
+        ("deeplabv3", {}),
+        ("resnet18", {"photo_channels": 3}),
     ],
 )
 def test_other_networks_as_onnx(name: str, arguments: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
 import inspect
 import shlex
@@ -18,10 +19,11 @@ from citygan.config import DiscriminatorSettings, GeneratorSettings, Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import check_bf16
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
+from citygan.files import read_bytes
 from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS, lookup
 from citygan.models.pretrained import Pretrainable
 from citygan.models.unet import unet_depth
-from citygan.pretrained import RANDOM, fill_pretrained
+from citygan.pretrained import fill_pretrained
 from citygan.recipes import RECIPES
 from citygan.recipes.base import Recipe
 from citygan.recipes.inputs import InputEncoder
@@ -30,6 +32,7 @@ from citygan.recipes.segmenter import Segmentation
 from citygan.runs import SEGMENTER, check_kind, versions
 from citygan.train.checkpoint import load_network, read_part, read_state
 from citygan.train.distributed import Ranks
+from citygan.weightfiles import Found
 from citygan.weights import import_state_dict, read_weights, refit
 
 BOTH_SIDES = "Prepare a folder with both sides: photos, and label maps or source pictures of the same names"
@@ -244,38 +247,40 @@ def _nearest(side: int, multiple: int) -> int:
     return max(1, round(side / multiple)) * multiple
 
 
-def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Path | None) -> list[str]:
+def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Path | None) -> dict[str, Found]:
     """Gives networks the weights that they start from: another run's, and for what it lacks published ones.
 
     Args:
         start: A checkpoint's folder, or a file of weights; None: neither.
 
     Returns:
-        The weights of the settings that are `random` and would have been published ones.
+        What each network was filled with, by its name; those that start as they are drawn are left out.
 
     Raises:
         DamagedError: The checkpoint or a file of weights is not whole, or does not fit.
         MachineError: Weights are missing.
         UsageError: There are none for networks of that width.
     """
-    filled = start_from(networks, start) if start is not None else set()
+    filled = start_from(networks, start) if start is not None else {}
     choices = dataclasses.asdict(settings.weights)
-    random = []
     for name, network in networks.items():
         if name not in filled and isinstance(network, Pretrainable):
-            fill_pretrained(network, choices[network.pretrained])
-            if choices[network.pretrained] == RANDOM:
-                random.append(network.pretrained)
-    return random
+            filled[name] = fill_pretrained(network, choices[network.pretrained])
+    return filled
 
 
-def start_from(networks: Mapping[str, nn.Module], folder: Path) -> set[str]:
+def random_ones(filled: Mapping[str, Found]) -> list[str]:
+    """The weights, by `weights.NAME`, that are random and would have been published ones."""
+    return [found.name for found in filled.values() if found.name is not None and found.path is None]
+
+
+def start_from(networks: Mapping[str, nn.Module], folder: Path) -> dict[str, Found]:
     """Fills networks from another run's checkpoint: its main network, and its discriminator where both have one.
 
     Of a file of weights, which holds one network, that one is filled.
 
     Returns:
-        The names of those filled.
+        Those filled, by name, each with its file.
 
     Raises:
         DamagedError: It is not whole, or does not fit.
@@ -283,21 +288,22 @@ def start_from(networks: Mapping[str, nn.Module], folder: Path) -> set[str]:
     """
     main = SEGMENTER if SEGMENTER in networks else "generator"
     if folder.is_file():
-        return {_start_from_file(networks, folder)}
+        return _start_from_file(networks, folder)
     check_kind(folder, main, "--init")
     state = read_state(folder)
-    filled = set()
+    filled = {}
     for name, network in networks.items():
         part = str(state.get("use", name)) if name == main else name
         if name == main or part in state["files"]:
             tensors = refit(read_part(folder, state, part), network)
-            load_network(network, tensors, folder / f"{part}.safetensors")
-            filled.add(name)
+            file = folder / f"{part}.safetensors"
+            load_network(network, tensors, file)
+            filled[name] = Found(None, file, state["files"][part]["sha256"])
     return filled
 
 
-def _start_from_file(networks: Mapping[str, nn.Module], path: Path) -> str:
-    """Fills the network that a state dict is of; its role."""
+def _start_from_file(networks: Mapping[str, nn.Module], path: Path) -> dict[str, Found]:
+    """Fills the network that a state dict is of."""
     found = import_state_dict(*_with_record(path))
     if found.role not in networks:
         raise UsageError(
@@ -311,7 +317,8 @@ def _start_from_file(networks: Mapping[str, nn.Module], path: Path) -> str:
         raise DamagedError(
             f"{problem.what}; the file holds {found}", where=path, hint=f"Try {found.flags}"
         ) from problem
-    return found.role
+    digest = hashlib.sha256(read_bytes(path, error=DamagedError)).hexdigest()
+    return {found.role: Found(None, path, digest)}
 
 
 def _with_record(path: Path) -> tuple[dict[str, torch.Tensor], Path, dict[str, Any] | None]:
@@ -326,14 +333,25 @@ def steps_in_all(settings: Settings, count: int, ranks: Ranks) -> int:
     return max(1, round(settings.train.epochs * count / (settings.train.batch * ranks.size)))
 
 
-def about(settings: Settings, data: PreparedSet, device: torch.device, ranks: Ranks) -> dict[str, Any]:
-    """What a run's figures depend on besides its settings."""
+def about(
+    settings: Settings,
+    data: PreparedSet,
+    device: torch.device,
+    ranks: Ranks,
+    filled: Mapping[str, Found] | None = None,
+) -> dict[str, Any]:
+    """What a run's figures depend on besides its settings.
+
+    Args:
+        filled: What its networks start from (`initialise`); None: as they are drawn.
+    """
     return {
         "data": {"path": str(data.path), "checksum": data.checksum},
         "seed": settings.seed,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         "ranks": ranks.size,
+        "weights": {name: found.to_dict() for name, found in (filled or {}).items()},
         "versions": versions(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,24 @@ class Found:
             for folder in self.damaged:
                 checkpoint.set_aside(folder)
         return Window.from_dict(self.state["window"], engine.device)
+
+
+def check_trained(run: Path, name: str) -> None:
+    """Refuses to go on with a run that `citygan weights import` made.
+
+    Args:
+        name: The run's, as on the command line.
+
+    Raises:
+        UsageError: It was never trained here.
+    """
+    there = checkpoint.steps(run / "checkpoints")
+    if there and "imported" in checkpoint.read_state(checkpoint.path_of(run / "checkpoints", there[-1])):
+        raise UsageError(
+            "made of a file of weights, so there is no training to go on with",
+            where=run,
+            hint=f"citygan train --init {shlex.quote(name)} starts a new run from it",
+        )
 
 
 def find(path: Path, settings: Settings, data: PreparedSet, ranks: Ranks) -> Found | None:

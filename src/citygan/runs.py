@@ -126,7 +126,7 @@ def new_run(
         about: Versions, device, data and their checksum, kept beside the settings.
         home: The folder to make it in; None: that of all runs.
         fill: Puts more into the folder before it appears.
-        stem: None: the model.
+        stem: None: the model, of a run that is trained.
 
     Raises:
         UsageError: It exists, or the name is no folder's name.
@@ -137,7 +137,8 @@ def new_run(
         if name in ("", ".", "..", "last") or "/" in name or "\0" in name or name.startswith("."):
             raise UsageError(f"'{name}' is no name for a run", where="--name", hint="Take a plain word")
         if (home / name).exists():
-            raise UsageError("the run exists already", where=home / name, hint=f"Another --name, or --resume {name}")
+            hint = "Another --name" if stem is not None else f"Another --name, or --resume {name}"
+            raise UsageError("the run exists already", where=home / name, hint=hint)
         return _make(home / name, settings, about, fill)
     number = 1
     while True:

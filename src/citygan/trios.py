@@ -65,7 +65,7 @@ class SplitTrios:
         if translator.input_kind == "label":
             self.lacking["ids"] = DataError(
                 "the run paints photos, and miou scores label maps",
-                hint="It is for runs that paint label maps, and for folders of them",
+                hint="--metric fcn-score --segmenter RUN scores what a segmenter sees in photos",
             )
         elif table is None:
             self.lacking["ids"] = DataError(

@@ -58,14 +58,19 @@ class Found:
     """Weights to be used.
 
     Attributes:
-        name: Row of `WEIGHTS`.
+        name: As in `weights.NAME`; None: a network's own, which `--init` took.
         path: The file; None: random ones, as was asked for.
         sha256: Of the file.
     """
 
-    name: str
+    name: str | None
     path: Path | None = None
     sha256: str | None = None
+
+    def to_dict(self) -> dict[str, str | None]:
+        """As it is kept beside the settings of a run."""
+        file = RANDOM if self.path is None else os.path.abspath(self.path)
+        return {"name": self.name, "file": file, "sha256": self.sha256}
 
 
 def folder() -> Path:

@@ -11,8 +11,8 @@ import typer
 
 # the names of citygan.metrics.METRICS, which --help does not wait for
 HELP = (
-    "ssim, psnr, l1, colour, gradient, lpips, lpips-vgg, fid, kid, miou, fcn-score, diversity, diversity-l1; may be "
-    "repeated.  (default: ssim, psnr, l1; of a segmenter miou)"
+    "Higher is better: ssim, psnr, colour, miou, fcn-score, diversity, diversity-l1; lower: l1, gradient, lpips, "
+    "lpips-vgg, fid, kid.  May be repeated.  (default: ssim, psnr, l1; of a segmenter miou)"
 )
 
 
@@ -284,10 +284,11 @@ def _segmenter(
     """As `_run`, of a segmenter's run; `load_by` is run, checkpoint and device."""
     import shlex
 
+    from citygan.cli.proposals import free_output
     from citygan.evaluation import evaluate_segmenter, set_of_settings
     from citygan.metrics import lookup
     from citygan.progress import say
-    from citygan.runs import describe
+    from citygan.runs import describe, run_of
     from citygan.segmented import check_metrics
     from citygan.segmenting import load_segmenter
 
@@ -300,7 +301,8 @@ def _segmenter(
     result = evaluate_segmenter(
         segmenter, split, checkpoint, metrics=metrics, data=prepared, plots=plots, force=force, progress=progress
     )
-    return result, f"{shlex.quote(str(prepared.path))} out/" + ("" if split == "val" else f" --split {split}")
+    out = shlex.quote(free_output(run_of(segmenter.path) or segmenter.path))
+    return result, f"{shlex.quote(str(prepared.path))} {out}" + ("" if split == "val" else f" --split {split}")
 
 
 def print_table(result: dict[str, Any]) -> None:

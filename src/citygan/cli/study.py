@@ -35,7 +35,11 @@ def study(
     ] = None,
     assign: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, over those of every row; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, over those of every row; or weights.alexnet=PATH|random, for LPIPS; may be repeated.",
+        ),
     ] = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N, mps; auto and cuda share the rows among all CUDA devices.")
@@ -70,7 +74,7 @@ def study(
     from citygan.cli.train import _data_name, _initial, _open_data
     from citygan.errors import Interrupted, UsageError
     from citygan.progress import say
-    from citygan.study.planning import Options
+    from citygan.study.planning import Options, weights_apart
     from citygan.study.working import check_outcome, options_of, run_study
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -101,16 +105,19 @@ def study(
         before = options_of(folder, chosen)
         data, quick, assign = before["data"], before["quick"], list(before["assigned"])
         seeds = seeds if seeds is not None else before["seeds"]
+        assign += [f"weights.{name}={value}" for name, value in before["weights"].items()]
         init, segmenter = init or before["init"], segmenter or before["segmenter"]
     start = _initial(init)
     prepared = _open_data(data, False)
     assert prepared is not None
     is_demo = prepared.manifest.get("source") == "demo"
+    assigned, weights = weights_apart(dict.fromkeys(assign or ()))
     options = Options(
         data=_data_name(prepared),
         quick=is_demo if quick is None else quick,
         seeds=seeds or 1,
-        assigned=tuple(assign or ()),
+        assigned=assigned,
+        weights=weights,
         init=None if start is None else str(start.absolute()),
         segmenter=segmenter,
     )

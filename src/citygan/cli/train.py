@@ -126,7 +126,7 @@ def _train(
         _print(settings, origins, as_json)
         return
 
-    from citygan.building import about, build, check_device, initialise
+    from citygan.building import about, build, check_device, initialise, random_ones
     from citygan.devices import pick_device
     from citygan.progress import say
     from citygan.runs import new_run
@@ -138,11 +138,12 @@ def _train(
     ranks = join(place)
     try:
         built = build(settings, prepared)  # finds what does not fit before a folder is made
-        random = initialise(built.recipe.networks, settings, start)
-        path = ranks.tell(new_run(settings, name, about(settings, prepared, place, ranks)) if ranks.first else None)
+        filled = initialise(built.recipe.networks, settings, start)
+        depends = about(settings, prepared, place, ranks, filled)
+        path = ranks.tell(new_run(settings, name, depends) if ranks.first else None)
         if ranks.first:
             _say_start(settings, prepared, place)
-            if random:
+            if random := random_ones(filled):
                 say(f"{' and '.join(random)}: random weights in the place of published ones")
         from contextlib import nullcontext
 
@@ -164,9 +165,11 @@ def _resume(resume: str, data: str | None, flags: list[Layer], device: str, dry_
     from citygan.data.store import resolve_set
     from citygan.devices import pick_device
     from citygan.files import lock
+    from citygan.resuming import check_trained
     from citygan.train.distributed import join, leave
     from citygan.yamlfile import read_yaml
 
+    check_trained(path, resume if resume != "last" else path.name)
     file = path / "config.yaml"
     settings, origins = resolve([Layer(str(file), *read_yaml(file)), *flags])
     if dry_run:

@@ -122,6 +122,8 @@ class Metric:
         name: As on the command line.
         unit: Of its figures; empty for a ratio.
         better: Which way is better.
+        range: Of its figures, in words: from the worst to the best, and where that is.
+        source: What it is equal to, or where it is defined.
         scope: `picture`: a figure for each picture, averaged; `set`: one figure of all.
         measure: Pure and safe to call from threads: (fake, real), uint8 [H, W, C], and by keyword what `needs` names,
             to what `gather` takes in.
@@ -139,6 +141,8 @@ class Metric:
     name: str
     unit: str
     better: Literal["higher", "lower"]
+    range: str
+    source: str
     scope: Literal["picture", "set"]
     measure: Callable[..., Any]
     gather: Callable[[], Gathered]

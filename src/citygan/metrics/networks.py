@@ -65,6 +65,7 @@ class Distance:
         self.protocol = {
             "reference": f"lpips {version('lpips')}, version {LPIPS_VERSION}",
             "network": net,
+            "weights_name": found.name,
             "weights": _said(found),
             "weights_sha256": found.sha256,
             "linear_sha256": hashlib.sha256(linear.read_bytes()).hexdigest(),
@@ -107,6 +108,7 @@ class Inception:
         self.protocol = {
             "reference": f"torch-fidelity {package.__version__}",
             "network": f"inception-v3-compat, features {FEATURE}",
+            "weights_name": found.name,
             "weights": _said(found),
             "weights_sha256": found.sha256,
             "input": "RGB, 0 to 255, resized to 299x299 as TensorFlow 1 does",

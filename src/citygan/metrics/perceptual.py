@@ -130,7 +130,8 @@ class TwoFeatureSets:
         if not count:
             return absent("no picture")
         if count < 2:
-            raise DataError("1 picture has no distribution: at least 2 are needed")
+            hint = f"Score a larger split or folder; below {FID_PICTURES} pictures FID is biased"
+            raise DataError("1 picture has no distribution: at least 2 are needed", hint=hint)
         fake, real = (np.stack(features) for features in self._sets)
         return {**self._compare(fake, real), "n": count}
 

@@ -7,13 +7,15 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.presets import preset
+from citygan.settings import WeightsSettings
 from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
+from citygan.weightfiles import WEIGHTS
 
 # that a row of a quick study learns from, the same in all studies, so that they share runs
 QUICK_PICTURES = 800
@@ -35,6 +37,7 @@ class Options:
         segmenter: The run named to judge the streets, for `fcn-score`; None: the study trains its own.
         judge: The run that judges them: that one, or the study's own once it is trained.
         unjudged: Why there is none.
+        weights: Of the networks that metrics look with, by name: a path, or `random`.
     """
 
     data: str
@@ -45,6 +48,7 @@ class Options:
     segmenter: str | None = None
     judge: str | None = None
     unjudged: str = "its segmenter is not trained yet"
+    weights: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,23 @@ def _form(row: Row, options: Options) -> list[Layer]:
     return [*layers, Layer(f"row {row.name}", row.overrides)]
 
 
+def weights_apart(assigned: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Of ``--set KEY=VALUE``, what is of the rows, and the weights of the networks that metrics look with, by name.
+
+    Weights that a trunk of a row may have too stay among the rows' settings.
+    """
+    of_rows, weights = [], {}
+    for text in assigned:
+        key, equals, value = text.partition("=")
+        group, _, name = key.strip().partition(".")
+        looks = group == "weights" and name in WEIGHTS and bool(equals and value)
+        if looks:
+            weights[name] = value
+        if not looks or name in {item.name for item in fields(WeightsSettings)}:
+            of_rows.append(text)
+    return tuple(of_rows), weights
+
+
 def _layers(assigned: Iterable[str]) -> list[Layer]:
     return [Layer("--set", from_flag(text)) for text in assigned]
 
@@ -174,7 +195,8 @@ def study_command(study: Study, options: Options) -> str:
     parts += ["--seeds", str(options.seeds)]
     for flag, value in (("--init", options.init), ("--segmenter", options.segmenter)):
         parts += [flag, value] if value is not None else []
-    return shlex.join([*parts, *(part for text in options.assigned for part in ("--set", text))])
+    assigned = [*options.assigned, *(f"weights.{name}={value}" for name, value in options.weights.items())]
+    return shlex.join([*parts, *(part for text in dict.fromkeys(assigned) for part in ("--set", text))])
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -14,8 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from citygan.errors import MachineError
 from citygan.study.planning import Options, command_of, study_command
 from citygan.study.rows import REAL_OR_FAKE, Column, Row, Study
+from citygan.weightfiles import RANDOM
 
 Record = dict[str, Any]
 QUICK = "quick form"
@@ -70,6 +72,7 @@ def record_of(
         "notes": _notes(study, options),
         "protocol": _protocol(results),
         "assigned": list(options.assigned),
+        "weights": dict(options.weights),
         "init": options.init,
         "segmenter": options.segmenter,
         "judge": _judge(options, results),
@@ -86,6 +89,8 @@ def _notes(study: Study, options: Options) -> list[str]:
         notes += study.paper.slips
     if options.assigned:
         notes.append(f"With other settings than the rows': {', '.join(options.assigned)}")
+    random = [name for name, value in options.weights.items() if value == RANDOM]
+    notes += [f"{name}: random weights, as asked: figures by that network compare with no others" for name in random]
     notes.append(
         "Ours: the mean over seeds +- the standard deviation of the sample"
         if options.seeds > 1
@@ -182,7 +187,8 @@ def _cell(
         value = next((shown[part] for part in column.part if shown.get(part) is not None), None)
         if value is None or not math.isfinite(value):
             told = str(shown.get("reason") or figure.get("reason") or f"no such figure of {column.metric}")
-            why = _absent(MISSING if "weights" in told else "not computed", told)
+            missing = figure.get("exit_code") == MachineError.exit_code and "weights" in told
+            why = _absent(MISSING if missing else "not computed", told)
         else:
             values.append(float(value))
     if short is not None and values:

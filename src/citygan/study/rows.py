@@ -331,4 +331,4 @@ def study(name: str) -> Study:
     if name in STUDIES:
         return STUDIES[name]
     hint = f"{did_you_mean(name, STUDIES)}There are: {', '.join(STUDIES)}"
-    raise UsageError(f"no study named '{name}'", where="study", hint=hint)
+    raise UsageError(f"no study named '{name}'", hint=hint)

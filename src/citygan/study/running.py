@@ -25,6 +25,7 @@ from citygan.study.planning import Job, Options, folder_of
 from citygan.train.checkpoint import path_of, read_state, steps
 from citygan.train.distributed import Ranks
 from citygan.training import run_training
+from citygan.weightfiles import find_weights
 
 Outcome = dict[str, Any]
 """What came of one run: `run`, `status` (`done`, `not run`, `failed`), `short` and `reason` where it is not done,
@@ -93,10 +94,10 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
         return {"random": random}
     built = build(settings, data)
     try:
-        initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
+        filled = initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
     except MachineError as problem:
         return {"status": "not run", "short": "not run: weights missing", "reason": str(problem)}
-    new_run(settings, job.name, about(settings, data, device, alone), path.parent)
+    new_run(settings, job.name, about(settings, data, device, alone, filled), path.parent)
     with lock(path), _timed(path):
         run_training(settings, data, path, device, alone, built=built)
     return {"random": random}
@@ -133,11 +134,15 @@ def _score(
         "segmenter": options.judge,
     }
     before = _kept(path / f"study-{split}.json", asked)
-    there = {name: figure for name, figure in before.get("metrics", {}).items() if "exit_code" not in figure}
+    there = {
+        name: figure
+        for name, figure in before.get("metrics", {}).items()
+        if "exit_code" not in figure and _by_these_weights(before["protocol"]["metrics"].get(name, {}), options)
+    }
     lacking = [name for name in wanted if name not in there]
     if before and not lacking:
         return before
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"weights": options.weights}
     if "fcn-score" in lacking:
         more["segmenter"] = options.judge
     result = evaluate_run(load(path, device=place.device), split, lacking, data=data, **more)
@@ -154,6 +159,16 @@ def _score(
         clean_temporaries(path)
         write_json(path / f"study-{split}.json", {"asked": asked, "result": result})
     return result
+
+
+def _by_these_weights(protocol: Mapping[str, Any], options: Options) -> bool:
+    """Whether a figure is by the weights that are given now; where none are given, any but random ones will do."""
+    name = protocol.get("weights_name")
+    if name is None:
+        return True
+    if name not in options.weights:
+        return protocol["weights_sha256"] is not None
+    return bool(protocol["weights_sha256"] == find_weights(name, options.weights).sha256)
 
 
 def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:

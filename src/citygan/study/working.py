@@ -18,6 +18,8 @@ from citygan.errors import DamagedError, PartialError, UsageError, counted
 from citygan.files import clean_temporaries, lock, read_json, write_bytes, write_json, write_text
 from citygan.progress import say
 from citygan.runs import versions
+from citygan.segmented import check_classes
+from citygan.segmenting import load_segmenter
 from citygan.study.page import page, study_sheet
 from citygan.study.planning import Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
@@ -25,6 +27,7 @@ from citygan.study.rows import Study
 from citygan.study.running import Outcome, Place, run_job, splits_of
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, markdown
+from citygan.weightfiles import find_weights
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,14 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, home
         home: The folder with all runs, which studies may share.
 
     Raises:
-        UsageError: `out` holds another study, or the same of other data; settings that are not; no such device.
+        UsageError: `out` holds another study, or the same of other data; settings that are not; no such device; a
+            segmenter by other classes.
+        MachineError: Weights that are given are not there.
         Interrupted: After the run on the way was saved; the table of what there is has been written.
     """
     jobs, own = plan(study, options, data.checksum), judge_of(study, options, data.checksum)
     check_same(out, study, data, options)
+    _check_looks(data, options)
     devices = devices_for(device)
     with lock(out):
         clean_temporaries(out)
@@ -107,6 +113,20 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, home
         finally:
             record = write(judged, outcomes, pictures=len(outcomes) == len(jobs))
         return record
+
+
+def _check_looks(data: PreparedSet, options: Options) -> None:
+    """Finds before anything is trained that what is to look at the pictures is not there, or does not fit.
+
+    Raises:
+        UsageError: No such segmenter, or one by other classes.
+        DamagedError: It, or a file of weights, is not whole.
+        MachineError: No such file of weights.
+    """
+    for name in options.weights:
+        find_weights(name, options.weights)
+    if options.segmenter is not None:
+        check_classes(load_segmenter(options.segmenter, device="cpu", flag="--segmenter"), data, "--segmenter")
 
 
 def _judged(options: Options, own: Job, outcome: Outcome, home: Path) -> Options:
@@ -196,7 +216,7 @@ def check_same(out: Path, study: Study, data: PreparedSet, options: Options) -> 
 
 
 def options_of(out: Path, study: Study) -> dict[str, Any]:
-    """What a study in a folder was run with, to go on with it: data, quick, seeds, assigned, segmenter.
+    """What a study in a folder was run with, to go on with it: data, quick, seeds, assigned, weights, segmenter.
 
     Raises:
         UsageError: There is none, or another.
@@ -213,6 +233,7 @@ def options_of(out: Path, study: Study) -> dict[str, Any]:
         "quick": record["quick"],
         "seeds": record["seeds"],
         "assigned": tuple(record["assigned"]),
+        "weights": dict(record.get("weights") or {}),
         "init": record["init"],
         "segmenter": record["segmenter"],
     }
