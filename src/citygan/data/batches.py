@@ -102,16 +102,18 @@ class Feed:
         else:
             jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions, picker)
         change = ColourChange.draw(self.colours, self.seed, positions)
+        photo = self._picture(tensors, "photo", jitter, change)
         label = jitter.index(tensors["label"]) if "label" in tensors else None
+        painted = None
+        if self._palette is not None and label is not None:
+            # [N, H, W] -> [N, H, W, 3] -> [N, 3, H, W], which is channels-last in memory as it stands
+            painted = change(self._palette[label.int()].permute(0, 3, 1, 2), photo=False)
         return Batch(
-            photo=self._picture(tensors, "photo", jitter, change),
+            photo=photo,
             label=label,
             instance=jitter.index(tensors["instance"].int()) if "instance" in tensors else None,
             source=self._picture(tensors, "source", jitter, change),
-            # [N, H, W] -> [N, H, W, 3] -> [N, 3, H, W], which is channels-last in memory as it stands
-            painted=None
-            if self._palette is None or label is None
-            else change(self._palette[label.int()].permute(0, 3, 1, 2), photo=False),
+            painted=painted,
         )
 
     def indices(self, positions: Sequence[int]) -> list[int]:
