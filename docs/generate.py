@@ -159,14 +159,13 @@ def blocks() -> dict[str, str]:
             left=2,
         ),
         "studies": table(
-            ("study", "from", "rows", "cannot run yet"),
+            ("study", "from", "rows"),
             (
                 (f"`{name}`", s.source if s.paper is None else f"{s.source}; {s.paper.table}",
-                 ", ".join(row.title for row in s.rows if row.cannot is None),
-                 ", ".join(row.title for row in s.rows if row.cannot is not None))
+                 ", ".join(row.title for row in s.rows))
                 for name, s in STUDIES.items()
             ),
-            left=4,
+            left=3,
         ),
         "weight-formats": table(
             ("format", "network there", "network here"),

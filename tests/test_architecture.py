@@ -51,7 +51,8 @@ ROOMS: dict[str, str] = {
     "runnames": "errors files",
     "runs": "errors files yamlfile config train runnames",
     "pretrained": "errors files models weightfiles weights",
-    "building": "errors files config devices data models recipes train runs weightfiles weights pretrained",
+    "feeding": "errors config data",
+    "building": "errors files config devices data feeding models recipes train runs weightfiles weights pretrained",
     "importing": "errors files config data.labels recipes train runs weights",
     "onnxfile": "errors models",
     "exporting": "errors files progress train runs weights onnxfile",
@@ -68,7 +69,7 @@ ROOMS: dict[str, str] = {
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
-    "building resuming report validating",
+    "feeding building resuming report validating",
     "study": "errors files yamlfile progress devices settings config presets pictures data data.labels train metrics "
     "sheets baseline figurefile runnames runs building weightfiles infer segmenting segmented translation assembling "
     "evaluation report training",
@@ -92,7 +93,7 @@ TORCH_FREE = (
     "cli",
     "",
 )
-WITH_TORCH = ("data.batches", "data.augment")  # what brings a prepared set to the device
+WITH_TORCH = ("data.batches", "data.augment", "data.colours")  # what brings a prepared set to the device
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

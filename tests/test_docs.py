@@ -86,9 +86,8 @@ def check_command(line: str) -> None:
     if not arguments and name in ("translate", "weights", "import", "export"):
         return  # the bare name, in running text
     context = command.make_context(name, arguments)
-    for text in context.params.get("assign") or []:
-        if "KEY" not in text and "..." not in text:
-            resolve([Layer("--set", from_flag(text))])
+    assigned = [text for text in context.params.get("assign") or [] if "KEY" not in text and "..." not in text]
+    resolve([Layer("--set", from_flag(text)) for text in assigned])
     model = context.params.get("model")
     assert model is None or model in PRESETS or model == "NAME", line
 

@@ -85,6 +85,9 @@ def test_every_setting_refuses_what_it_cannot_be(key: str) -> None:
         ("train.validation_pictures", 0), ("seed", -1), ("seed", 2**63), ("train.batch", True), ("train.compile", 1),
         ("generator.blocks", 0), ("generator.norm", "layer"), ("generator.upsample", "cubic"), ("weights.vgg16", 1),
         ("discriminator.conditional", "no"), ("losses.reconstruction", "l2"),
+        ("augment.class_crops", 0), ("augment.class_crops", 65), ("augment.hue", 0.51), ("augment.brightness", 1.1),
+        ("augment.contrast", -0.1), ("augment.saturation", 2), ("augment.gain", -0.1), ("augment.bias", 1.5),
+        ("augment.gamma", 2), ("augment.colour_of", "input"),
         ("train.precision", "fp16"), ("seed", 1.0), ("optimizer.rate", "1e-4x"), ("data", 5),
     ],
 )  # fmt: skip

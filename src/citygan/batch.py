@@ -18,12 +18,14 @@ class Batch:
         label: [N, H, W] uint8, ids of the set's class table, 255 = outside.
         instance: [N, H, W] int32, instance ids.
         source: [N, C, H, W] float32 in [-1, 1], the input where it is a picture.
+        painted: [N, 3, H, W] float32 in [-1, 1], the label map in the colours of its classes where these were changed.
     """
 
     photo: Tensor | None = None
     label: Tensor | None = None
     instance: Tensor | None = None
     source: Tensor | None = None
+    painted: Tensor | None = None
 
     def split(self, parts: int) -> list[Batch]:
         """Cuts the batch into equal parts along N."""

@@ -19,6 +19,7 @@ from citygan.config import DiscriminatorSettings, GeneratorSettings, Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import check_bf16
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
+from citygan.feeding import check_augment
 from citygan.files import read_bytes
 from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS, lookup
 from citygan.models.pretrained import Pretrainable
@@ -80,6 +81,7 @@ def _build_segmenter(settings: Settings, data: PreparedSet) -> Built:
         raise DataError(
             f"a segmenter tells classes apart, and {data.classes.name} has {data.classes.num_train}", where=data.path
         )
+    check_augment(settings, data, segments=True, coloured=True)
     chosen = settings.segmenter
     network = lookup(SEGMENTERS, chosen.name, "segmenter")
     parameters = inspect.signature(network).parameters
@@ -120,10 +122,6 @@ def _check_crop(segmenter: nn.Module, crop: int) -> None:
 
 
 def _build_generator(settings: Settings, data: PreparedSet) -> Built:
-    if settings.augment.scales:
-        raise UsageError(
-            "scale_min, scale_max and crop are of segmenters", where="augment", hint="A generator has augment.jitter"
-        )
     train_split = data.split("train")
     if train_split.photo is None:
         raise DataError("the split train has no photos to learn from", where=data.path, hint=BOTH_SIDES)
@@ -134,6 +132,7 @@ def _build_generator(settings: Settings, data: PreparedSet) -> Built:
         raise DataError("the set has neither label maps nor source pictures", where=data.path, hint=BOTH_SIDES)
     if settings.input.instance_edges and train_split.instance is None:
         raise DataError("the set has no instance maps", where=data.path, hint="--set input.instance_edges=false")
+    check_augment(settings, data, segments=False, coloured=not use_label or settings.input.encoding == "colour")
     inputs = InputEncoder(
         data.classes if use_label else None,
         None if use_label else train_split.source.shape[-1],  # type: ignore[union-attr]

@@ -38,31 +38,62 @@ class InputSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentSettings:
-    """Random changes of the training pictures (pix2pix, section 6.2)."""
+    """Random changes of the training pictures (pix2pix, section 6.2; the Cityscapes study, sections II.C.4 and V)."""
 
     jitter: float = 286 / 256
     """Pictures are enlarged by this factor and cropped back at random; 1 is off."""
     mirror: bool = True
     """Pictures are mirrored left to right half of the time."""
     scale_min: float = 1.0
-    """Segmenters: smallest factor of the random scale of each picture, before its crop; void fills what is missing."""
+    """Smallest factor of the random scale of each picture, before its crop; with segmenters it may be below 1: void
+    fills what is missing."""
     scale_max: float = 1.0
-    """Segmenters: its largest factor."""
+    """Its largest factor."""
     crop: int | None = None
     """Segmenters: side of the random crops; null: as large as the pictures are."""
+    class_crops: int = 1
+    """Crops drawn of each picture, with a scale each; that one is taken which shows most of one of its classes, drawn
+    by rarity. 1 is off."""
+    brightness: float = 0.0
+    """Colour jitter, as torchvision's: colours times a factor that differs from 1 by at most this; 0 is off."""
+    contrast: float = 0.0
+    """Likewise the distance of colours from the picture's mean grey."""
+    saturation: float = 0.0
+    """Likewise their distance from their own grey."""
+    hue: float = 0.0
+    """Colour jitter: hues are turned by at most this share of the colour circle; 0 is off."""
+    colour_of: Literal["photo", "both"] = "photo"
+    """What colour jitter changes: the photo alone, or the generator's input with it, by the same factors."""
+    gain: float = 0.0
+    """The photo's light: colours times a factor from 1/(1 + this) to 1 + this; 0 is off."""
+    bias: float = 0.0
+    """The photo's light: at most this share of white is added or taken away; 0 is off."""
+    gamma: float = 0.0
+    """The photo's light: colours to a power from 1/(1 + this) to 1 + this; 0 is off."""
 
     def __post_init__(self) -> None:
         ordered = 0.1 <= self.scale_min <= self.scale_max <= 8.0
+        factors = ("brightness", "contrast", "saturation", "gain", "bias", "gamma")
+        room = self.jitter > 1.0 or self.scale_max > 1.0 or self.crop is not None
         check(
             (1.0 <= self.jitter <= 4.0, "augment.jitter", self.jitter, "from 1 (off) to 4"),
             (ordered, "augment.scale_min", self.scale_min, "from 0.1 to augment.scale_max, and that to 8"),
             (self.jitter == 1.0 or not self.scales, "augment.jitter", self.jitter, "1 with a random scale or crop"),
             (self.crop is None or self.crop >= 8, "augment.crop", self.crop, "at least 8, or null"),
+            (1 <= self.class_crops <= 64, "augment.class_crops", self.class_crops, "from 1 (off) to 64"),
+            (
+                room or self.class_crops == 1,
+                "augment.class_crops",
+                self.class_crops,
+                "1 where nothing is cropped (augment.jitter and augment.scale_max are 1)",
+            ),
+            *((0 <= (v := getattr(self, key)) <= 1, f"augment.{key}", v, "from 0 (off) to 1") for key in factors),
+            (0 <= self.hue <= 0.5, "augment.hue", self.hue, "from 0 (off) to 0.5"),
         )
 
     @property
     def scales(self) -> bool:
-        """Whether pictures are scaled and cropped as segmenters' are."""
+        """Whether pictures are scaled at random, or cropped smaller than they are."""
         return (self.scale_min, self.scale_max, self.crop) != (1.0, 1.0, None)
 
 

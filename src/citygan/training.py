@@ -12,9 +12,9 @@ import torch
 
 from citygan.building import Built, build, initialise, steps_in_all
 from citygan.config import Settings
-from citygan.data.batches import Feed
 from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
 from citygan.errors import DivergedError, printable
+from citygan.feeding import feed_of
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
@@ -88,19 +88,8 @@ def run_training(
         start, window = found.step, found.load(engine, ranks)
     if resume and ranks.first:  # only now that they are known to fit: flags of this resume become the run's
         write_text(path / "config.yaml", to_yaml(settings.to_dict()))
-    feed = Feed(
-        split,
-        arrays=built.arrays,
-        batch=options.batch,
-        jitter=settings.augment.jitter,
-        mirror=settings.augment.mirror,
-        seed=settings.seed,
-        device=device,
-        channels=built.channels,
-        scales=(settings.augment.scale_min, settings.augment.scale_max),
-        crop=settings.augment.crop,
-        rank=ranks.rank,
-        ranks=ranks.size,
+    feed = feed_of(
+        settings, data, arrays=built.arrays, channels=built.channels, device=device, rank=ranks.rank, ranks=ranks.size
     )
     validation = validation_split(data, built.arrays)
     run = _Run(settings, data, path, device, ranks, built, engine, validation, steps, start)

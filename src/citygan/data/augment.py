@@ -1,4 +1,4 @@
-"""Jitter and mirroring on the device, for a whole batch (pix2pix, section 6.2).
+"""Jitter, scale, crop and mirroring on the device, for a whole batch (pix2pix, section 6.2).
 
 Each picture's crop and mirroring is a function of the seed and of its place in the whole training alone, so a resume
 or another number of devices changes nothing.
@@ -6,12 +6,50 @@ or another number of devices changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from citygan.data.crops import Box, ClassCrops
+from citygan.data.draws import CROPS, MORE_CROPS, generator
+
+Crop = TypeVar("Crop")
+
+
+@dataclass(frozen=True)
+class Picker:
+    """Takes one of several crops of each picture of a batch.
+
+    Attributes:
+        crops: Chooses.
+        pictures: Numbers of the batch's pictures in the split, [N].
+    """
+
+    crops: ClassCrops
+    pictures: Sequence[int]
+
+    def take(
+        self,
+        i: int,
+        first: Crop,
+        another: Callable[[np.random.Generator], Crop],
+        box: Callable[[Crop], Box],
+        random: np.random.Generator,
+    ) -> Crop:
+        """The crop that is taken of the batch's picture `i`.
+
+        Args:
+            first: The crop that was drawn already.
+            another: Draws one more.
+            box: Where a crop lies in the picture.
+        """
+        crops = [first, *(another(random) for _ in range(self.crops.many - 1))]
+        return crops[self.crops.choose(self.pictures[i], [box(crop) for crop in crops], float(random.random()))]
 
 
 @dataclass(frozen=True)
@@ -33,16 +71,34 @@ class Jitter:
     mirrored: list[bool]
 
     @staticmethod
-    def draw(size: tuple[int, int], factor: float, mirror: bool, seed: int, positions: list[int]) -> Jitter:
+    def draw(
+        size: tuple[int, int],
+        factor: float,
+        mirror: bool,
+        seed: int,
+        positions: list[int],
+        picker: Picker | None = None,
+    ) -> Jitter:
         """Draws for pictures at `positions` in the whole training; `size` is (H, W)."""
         enlarged = (round(size[0] * factor), round(size[1] * factor))
-        top, left, mirrored = [], [], []
-        for position in positions:
-            random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, 1, position))))
-            top.append(int(random.integers(0, enlarged[0] - size[0] + 1)))
-            left.append(int(random.integers(0, enlarged[1] - size[1] + 1)))
+
+        def corner(random: np.random.Generator) -> tuple[int, int]:
+            top = int(random.integers(0, enlarged[0] - size[0] + 1))
+            return top, int(random.integers(0, enlarged[1] - size[1] + 1))
+
+        def box(corner: tuple[int, int]) -> Box:
+            high, wide = enlarged[0] / size[0], enlarged[1] / size[1]
+            return corner[0] / high, corner[1] / wide, size[0] / high, size[1] / wide
+
+        corners, mirrored = [], []
+        for i, position in enumerate(positions):
+            random = generator(seed, CROPS, position)
+            found = corner(random)
             mirrored.append(bool(random.integers(0, 2)) and mirror)
-        return Jitter(enlarged, size, top, left, mirrored)
+            if picker is not None:
+                found = picker.take(i, found, corner, box, generator(seed, MORE_CROPS, position))
+            corners.append(found)
+        return Jitter(enlarged, size, [top for top, _ in corners], [left for _, left in corners], mirrored)
 
     def picture(self, x: Tensor) -> Tensor:
         """[N, C, H, W] uint8 -> the same shape, enlarged bilinearly (half-pixel centres), cropped, mirrored.
@@ -78,7 +134,7 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Scaling:
-    """One batch's draws of a segmenter's augmentation: scale, crop, mirroring, all in one resampling.
+    """One batch's draws of scale, crop and mirroring, all in one resampling.
 
     Attributes:
         size: (H, W) of the pictures.
@@ -87,6 +143,7 @@ class Scaling:
         top: First row of each crop in the scaled picture, [N]; below 0 where that is smaller than the crop.
         left: First column, [N].
         mirrored: Whether each is mirrored, [N].
+        filled: Whether no picture is ever smaller than its crop; then none has a rim of grey either.
     """
 
     size: tuple[int, int]
@@ -95,6 +152,7 @@ class Scaling:
     top: list[float]
     left: list[float]
     mirrored: list[bool]
+    filled: bool = False
 
     @staticmethod
     def draw(
@@ -104,26 +162,43 @@ class Scaling:
         mirror: bool,
         seed: int,
         positions: list[int],
+        picker: Picker | None = None,
     ) -> Scaling:
         """Draws for pictures at `positions` in the whole training; scales are even in their logarithm."""
-        scale: list[float] = []
-        top: list[float] = []
-        left: list[float] = []
-        mirrored: list[bool] = []
-        for position in positions:
-            random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, 1, position))))
-            factor = float(np.exp(random.uniform(np.log(scales[0]), np.log(scales[1]))))
-            scale.append(factor)
-            for first, side, cut in zip((top, left), size, crop, strict=True):
-                # a picture smaller than the crop lies within it
-                first.append(float(random.uniform(0, 1) * (side * factor - cut)))
+
+        def one(random: np.random.Generator) -> tuple[float, float, float]:
+            scale = float(np.exp(random.uniform(np.log(scales[0]), np.log(scales[1]))))
+            # a picture smaller than the crop lies within it
+            top = float(random.uniform(0, 1) * (size[0] * scale - crop[0]))
+            return scale, top, float(random.uniform(0, 1) * (size[1] * scale - crop[1]))
+
+        def box(drawn: tuple[float, float, float]) -> Box:
+            scale, top, left = drawn
+            return top / scale, left / scale, crop[0] / scale, crop[1] / scale
+
+        drawn, mirrored = [], []
+        for i, position in enumerate(positions):
+            random = generator(seed, CROPS, position)
+            found = one(random)
             mirrored.append(bool(random.integers(0, 2)) and mirror)
-        return Scaling(size, crop, scale, top, left, mirrored)
+            if picker is not None:
+                found = picker.take(i, found, one, box, generator(seed, MORE_CROPS, position))
+            drawn.append(found)
+        scale, top, left = (list(numbers) for numbers in zip(*drawn, strict=True))
+        filled = scales[0] >= 1 and crop[0] <= size[0] and crop[1] <= size[1]
+        return Scaling(size, crop, scale, top, left, mirrored, filled)
 
     def picture(self, x: Tensor) -> Tensor:
         """[N, C, H, W] uint8 -> [N, C, h, w] uint8, bilinear, middle grey where there is no picture."""
-        y = F.grid_sample(x.float() - 127.5, self._grid(x.device), mode="bilinear", align_corners=False)
-        return y.add_(127.5).round_().clamp_(0, 255).byte()
+        y = F.grid_sample(
+            x.float() - 127.5,
+            self._grid(x.device),
+            mode="bilinear",
+            # an enlarged picture's first and last pixels lie beyond the centres of those they are made from
+            padding_mode="border" if self.filled else "zeros",
+            align_corners=False,
+        )
+        return y.add_(127.5).round_().clamp_(0, 255).to(torch.uint8, memory_format=torch.channels_last)
 
     def index(self, x: Tensor) -> Tensor:
         """[N, H, W] ids -> [N, h, w]: the nearest, 255 where there is no picture."""

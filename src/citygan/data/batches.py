@@ -14,7 +14,10 @@ import torch
 from torch import Tensor
 
 from citygan.batch import Batch
-from citygan.data.augment import Jitter, Scaling
+from citygan.data.augment import Jitter, Picker, Scaling
+from citygan.data.colours import ColourChange, ColourRanges
+from citygan.data.crops import ClassCrops
+from citygan.data.draws import ORDER, generator
 from citygan.data.store import Split
 
 RESIDENT_SHARE = 0.5  # of the device's free memory that a split may take
@@ -29,10 +32,13 @@ class Feed:
         batch: Pictures a step on this rank.
         jitter: Factor of enlargement before the crop; 1 is off.
         mirror: Whether half of the pictures are mirrored.
-        seed: Of order, crops and mirroring.
+        seed: Of order, crops, mirroring and colours.
         channels: C of the photo that is wanted: 1 turns it grey.
         scales: Smallest and largest factor of a random scale, which together with `crop` goes in the place of `jitter`.
         crop: Side of the crops then; None: as large as the pictures.
+        class_crops: Chooses among several crops of each picture; None: there is one.
+        colours: How the photo's colours change, and those of the input.
+        palette: uint8 [256, 3], the colour of each id; needed where colours of label maps change.
         rank: Which of the `ranks` processes this is, each of which takes its share of a step's pictures.
     """
 
@@ -49,6 +55,9 @@ class Feed:
         channels: int = 3,
         scales: tuple[float, float] = (1.0, 1.0),
         crop: int | None = None,
+        class_crops: ClassCrops | None = None,
+        colours: ColourRanges = ColourRanges(),
+        palette: np.ndarray | None = None,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
@@ -58,6 +67,8 @@ class Feed:
         self.mirror = mirror
         self.scales = scales
         self.crop = crop
+        self.class_crops = class_crops
+        self.colours = colours
         self.seed = seed
         self.device = device
         self.rank = rank
@@ -69,6 +80,10 @@ class Feed:
             assert array is not None, name
             self._arrays[name] = array
         self.size = next(iter(self._arrays.values())).shape[1:3]
+        self._palette: Tensor | None = None
+        if colours.paints and "label" in arrays:
+            assert palette is not None
+            self._palette = torch.from_numpy(palette.copy()).to(device)
         self._resident = self._to_device() if device.type == "cuda" else None
         self._reader = ThreadPoolExecutor(1, "feed") if device.type == "cuda" and self._resident is None else None
         self._ahead: tuple[int, Future[dict[str, Tensor]]] | None = None
@@ -79,17 +94,26 @@ class Feed:
         first = (step * self.ranks + self.rank) * self.batch
         positions = list(range(first, first + self.batch))
         tensors = self._fetch(step, positions)
+        picker = None if self.class_crops is None else Picker(self.class_crops, self.indices(positions))
         jitter: Jitter | Scaling
         if self.scales != (1.0, 1.0) or self.crop is not None:
             crop = self.size if self.crop is None else (self.crop, self.crop)
-            jitter = Scaling.draw(self.size, crop, self.scales, self.mirror, self.seed, positions)
+            jitter = Scaling.draw(self.size, crop, self.scales, self.mirror, self.seed, positions, picker)
         else:
-            jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions)
+            jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions, picker)
+        change = ColourChange.draw(self.colours, self.seed, positions)
+        photo = self._picture(tensors, "photo", jitter, change)
+        label = jitter.index(tensors["label"]) if "label" in tensors else None
+        painted = None
+        if self._palette is not None and label is not None:
+            # [N, H, W] -> [N, H, W, 3] -> [N, 3, H, W], which is channels-last in memory as it stands
+            painted = change(self._palette[label.int()].permute(0, 3, 1, 2), photo=False)
         return Batch(
-            photo=self._picture(tensors, "photo", jitter),
-            label=jitter.index(tensors["label"]) if "label" in tensors else None,
+            photo=photo,
+            label=label,
             instance=jitter.index(tensors["instance"].int()) if "instance" in tensors else None,
-            source=self._picture(tensors, "source", jitter),
+            source=self._picture(tensors, "source", jitter, change),
+            painted=painted,
         )
 
     def indices(self, positions: Sequence[int]) -> list[int]:
@@ -98,8 +122,7 @@ class Feed:
         for position in positions:
             epoch, place = divmod(position, self.count)
             if self._order is None or self._order[0] != epoch:
-                random = np.random.Generator(np.random.PCG64(np.random.SeedSequence((self.seed, 0, epoch))))
-                self._order = (epoch, random.permutation(self.count))
+                self._order = (epoch, generator(self.seed, ORDER, epoch).permutation(self.count))
             found.append(int(self._order[1][place]))
         return found
 
@@ -122,14 +145,16 @@ class Feed:
         host = {name: torch.from_numpy(np.stack([array[i] for i in indices])) for name, array in self._arrays.items()}
         return {name: tensor.pin_memory() for name, tensor in host.items()} if self._reader else host
 
-    def _picture(self, tensors: dict[str, Tensor], name: str, jitter: Jitter | Scaling) -> Tensor | None:
+    def _picture(
+        self, tensors: dict[str, Tensor], name: str, jitter: Jitter | Scaling, change: ColourChange
+    ) -> Tensor | None:
         if name not in tensors:
             return None
         # [N, H, W, C] uint8 -> [N, C, H, W] float32 in [-1, 1], channels-last in memory
         x = jitter.picture(tensors[name].permute(0, 3, 1, 2))
         if name == "photo" and self.channels == 1:
             x = x[:, :1]  # a grey set keeps its photos with three equal channels
-        return x.float().mul_(1 / 127.5).sub_(1)
+        return change(x, photo=name == "photo")
 
     def _to_device(self) -> dict[str, Tensor] | None:
         needed = sum(array.nbytes for array in self._arrays.values())

@@ -56,8 +56,11 @@ class InputEncoder:
             assert batch.source is not None
             return batch.source
         assert batch.label is not None
-        # [N, H, W] -> [N, H, W, C] -> [N, C, H, W], which is channels-last in memory as it stands
-        x = self._table(batch.label.device)[batch.label.int()].permute(0, 3, 1, 2)
+        if batch.painted is not None:
+            x = batch.painted
+        else:
+            # [N, H, W] -> [N, H, W, C] -> [N, C, H, W], which is channels-last in memory as it stands
+            x = self._table(batch.label.device)[batch.label.int()].permute(0, 3, 1, 2)
         if self.edges:
             if batch.instance is None:
                 raise DataError("instance edges need instance maps", where="input.instance_edges")

@@ -134,8 +134,6 @@ def _uses(row: Row, weights: str) -> bool:
 
 def _status(row: Row, options: Options, outcomes: Sequence[Mapping[str, Any]]) -> tuple[str, str | None, str | None]:
     """`done`, `reference`, `not run` or `failed`; in short, and with the reason."""
-    if row.cannot is not None:
-        return "not run", f"not run: {row.cannot}", f"{row.title}: {row.cannot}"
     if row.from_weights and options.init is None:
         hint = "--init names a run or checkpoint with them; no public weights of this network are made for Cityscapes"
         return "not run", MISSING, f"{row.title} starts from published weights: {hint}"
