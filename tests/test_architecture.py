@@ -70,7 +70,7 @@ ROOMS: dict[str, str] = {
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
     "building resuming report validating",
     "study": "errors files yamlfile progress devices config presets pictures data data.labels train metrics sheets "
-    "baseline figurefile runnames runs building infer evaluation report training",
+    "baseline figurefile runnames runs building infer segmenting segmented evaluation report training memory",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
     "metrics figurefile runnames runs building importing exporting fetching infer segmenting segmented translation "

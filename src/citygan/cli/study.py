@@ -12,7 +12,12 @@ import typer
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A study; without it they are listed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A study, or search; without it they are listed.")
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Argument(metavar="SPACE.yaml", help="With search: the file that says what is searched.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Prepared set, by name or path.  (default: the last one)")] = None,
     quick: Annotated[
         bool | None,
@@ -36,18 +41,38 @@ def study(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N, mps; auto and cuda share the rows among all CUDA devices.")
     ] = "auto",
+    metric: Annotated[str | None, typer.Option(help="With search: the goal, instead of the file's.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="With search: points in all, instead of the file's.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="With search: Optuna's storage, an URL or a file, which machines share."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Repeat a table of a paper: train and score its rows, and set the paper's figures beside ours.
 
-    Rows that are there already are not run again, an interrupted one goes on.
+    Rows that are there already are not run again, an interrupted one goes on. `citygan study search SPACE.yaml` looks
+    for the best settings instead.
     """
+    of_search = {"SPACE.yaml": space, "--metric": metric, "--trials": trials, "--storage": storage}
+    if name == "search":
+        from citygan.cli.search import search
+
+        _refuse({"--init": init}, "with search", "A search starts from nothing")
+        flags = {"data": data, "quick": quick, "seeds": seeds, "trials": trials, "metric": metric,
+                 "segmenter": segmenter, "storage": storage, "assigned": assign}  # fmt: skip
+        search(space, flags, resume=resume, out=out, device=device, as_json=as_json)
+        return
+    _refuse(of_search, "without search", "citygan study search SPACE.yaml")
     from citygan.study.rows import study as lookup
 
     if name is None:
-        _refuse_without_name(
+        _refuse(
             {"--data": data, "--quick/--full": quick, "--seeds": seeds, "--out": out, "--init": init,
-             "--segmenter": segmenter, "--set": assign, "--resume": resume or None}
+             "--segmenter": segmenter, "--set": assign, "--resume": resume or None},
+            "without the name of a study", "citygan study lists them",
         )  # fmt: skip
         _list(as_json)
         return
@@ -106,12 +131,12 @@ def _again(name: str, out: Path | None) -> str:
     return f"citygan study {name} --resume" + ("" if out is None else f" --out {shlex.quote(str(out))}")
 
 
-def _refuse_without_name(given: dict[str, object]) -> None:
+def _refuse(given: dict[str, object], where: str, hint: str) -> None:
     from citygan.errors import UsageError
 
     said = [flag for flag, value in given.items() if value is not None]
     if said:
-        raise UsageError(f"{', '.join(said)} without the name of a study", hint="citygan study lists them")
+        raise UsageError(f"{', '.join(said)} {where}", hint=hint)
 
 
 def _list(as_json: bool) -> None:

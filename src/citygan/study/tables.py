@@ -78,10 +78,10 @@ def about(record: Record) -> str:
 def markdown(record: Record) -> str:
     """The table with what has to be said of it."""
     head = heads(record)
-    body = [f"# {_plain(record['title'])}", "", _plain(about(record)), ""]
-    body += [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
-    body += [_line(texts) for texts in lines(record)]
-    body += ["", *(f"- {_plain(text)}" for text in (*record["notes"], *reasons(record)))]
+    body = [f"# {plain(record['title'])}", "", plain(about(record)), ""]
+    body += [markdown_line(head), markdown_line(["---", *["---:"] * (len(head) - 1)])]
+    body += [markdown_line(texts) for texts in lines(record)]
+    body += ["", *(f"- {plain(text)}" for text in (*record["notes"], *reasons(record)))]
     commands = [f"    {row['command']}" for row in record["rows"] if row["command"]]
     if commands:
         body += ["", "Each row by itself:", "", *commands]
@@ -108,9 +108,9 @@ def csv_text(record: Record) -> str:
     return text.getvalue()
 
 
-def _line(texts: list[str]) -> str:
-    return "| " + " | ".join(_plain(text).replace("|", "\\|") for text in texts) + " |"
+def markdown_line(texts: list[str]) -> str:
+    return "| " + " | ".join(plain(text).replace("|", "\\|") for text in texts) + " |"
 
 
-def _plain(text: object) -> str:
+def plain(text: object) -> str:
     return printable(text).replace("<", "&lt;")
