@@ -34,6 +34,7 @@ def search(
         said["quick"] = False
     if resume:
         _refuse_others(said)
+        _check_optuna()
         from citygan.study.searchworking import SearchFiles, flags_of
 
         folder = out
@@ -49,10 +50,10 @@ def search(
     folder = out if out is not None else Path("studies") / space.name
     said["name"] = space.name
 
-    from citygan.study.searchworking import Chosen, SearchFiles, check_outcome, run_search
-
-    from citygan.cli.train import _data_name, _open_data  # isort: skip
+    _check_optuna()
+    from citygan.cli.train import _data_name, _open_data
     from citygan.progress import say
+    from citygan.study.searchworking import Chosen, SearchFiles, check_outcome, run_search
 
     prepared = _open_data(space.data, False)
     assert prepared is not None
@@ -75,6 +76,16 @@ def search(
     say(f"files: {files.markdown}, {files.csv}, {files.json}, {files.html}, {files.plot}")
     check_outcome(record)
     say(f"next: {shlex.join(['citygan', 'train', '--config', str(files.best), '--data', chosen.named])}")
+
+
+def _check_optuna() -> None:
+    from citygan.errors import MachineError
+
+    try:
+        import optuna  # noqa: F401
+    except ModuleNotFoundError as problem:
+        hint = "pip install 'citygan[search]' brings it"
+        raise MachineError(f"the package {problem.name} is missing, which a search needs", hint=hint) from problem
 
 
 def _refuse_others(said: dict[str, Any]) -> None:

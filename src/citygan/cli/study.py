@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -131,7 +132,7 @@ def _again(name: str, out: Path | None) -> str:
     return f"citygan study {name} --resume" + ("" if out is None else f" --out {shlex.quote(str(out))}")
 
 
-def _refuse(given: dict[str, object], where: str, hint: str) -> None:
+def _refuse(given: Mapping[str, object], where: str, hint: str) -> None:
     from citygan.errors import UsageError
 
     said = [flag for flag, value in given.items() if value is not None]

@@ -181,9 +181,7 @@ class Space:
     @property
     def total(self) -> int:
         """How many points are to be tried."""
-        size = self.size if self.method != "bayesian" else None
-        found = [count for count in (self.trials, size) if count is not None]
-        return min(found)
+        return min(count for count in (self.trials, self.size) if count is not None)
 
     def point(self, index: int) -> Point:
         """Point `index` of a grid or of a random search."""

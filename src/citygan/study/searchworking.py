@@ -12,9 +12,10 @@ from citygan.errors import DamagedError, PartialError, UsageError, counted, prin
 from citygan.files import clean_temporaries, read_json, write_bytes, write_json, write_text
 from citygan.progress import say
 from citygan.study.running import Place
-from citygan.study.searching import masked, open_search, search, trials_of
+from citygan.study.searching import search, trials_of
 from citygan.study.searchrecord import Record, csv_text, markdown, page, plot_of, record_of
 from citygan.study.searchspace import Point, Space
+from citygan.study.searchstore import masked, open_search
 from citygan.study.searchtraining import Training
 from citygan.yamlfile import to_yaml
 
