@@ -23,6 +23,7 @@ from citygan.study.searchfile import read_space
 from citygan.study.searching import Attempt, best_of, search, trials_of
 from citygan.study.searchspace import Choices, Goal, Prune, Range, Space
 from citygan.study.searchstore import masked, open_search
+from citygan.study.searchworking import check_storage, kept_flags
 from citygan.train.engine import Engine
 from citygan.training import run_training
 from citygan.yamlfile import parse_yaml, read_yaml
@@ -149,7 +150,7 @@ def test_hopeless_runs_are_pruned(tmp_path: Path) -> None:
         return value
 
     for method in ("median", "halving"):
-        space = space_of("random", PLANE, trials=12, prune=Prune(method, startup=3))  # type: ignore[arg-type]
+        space = space_of("random", PLANE, trials=12, prune=Prune(method, startup=3))
         trials = run(space, tmp_path / method, slow)
         pruned = [trial for trial in trials if trial["status"] == "pruned"]
         assert pruned and all(trial["value"] is None and len(trial["validations"]) < 8 for trial in pruned)
@@ -287,7 +288,15 @@ def test_a_storage_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         open_search(space, f"sqlite:///{tmp_path}/bad.db", True, "0")
     with pytest.raises(MachineError, match="driver"):
         open_search(space, "mysql+nosuchdriver://a:secret@localhost/b", True, "0")
-    assert masked("mysql://me:secret@host/db") == "mysql://me:***@host/db"
+
+
+def test_a_password_is_not_kept() -> None:
+    kept = kept_flags({"storage": "mysql://me:secret@host/db", "trials": 3})
+    assert kept == {"storage": "mysql://me:***@host/db", "trials": 3} and masked("a/b.journal") == "a/b.journal"
+    with pytest.raises(UsageError, match="once more"):
+        check_storage(kept)
+    check_storage({"storage": "sqlite:///s.db"})
+    check_storage({})
 
 
 # the file

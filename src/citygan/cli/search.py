@@ -35,13 +35,14 @@ def search(
     if resume:
         _refuse_others(said)
         _check_optuna()
-        from citygan.study.searchworking import SearchFiles, flags_of
+        from citygan.study.searchworking import SearchFiles, check_storage, flags_of
 
         folder = out
         if folder is None:
             assert space_file is not None
             folder = Path("studies") / str(read_yaml(space_file)[0].get("name") or space_file.stem)
         said = flags_of(folder) | said
+        check_storage(said)
         space_file = space_file or SearchFiles(folder).space
     assert space_file is not None
     assigned = said.get("assigned", ())

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from citygan.errors import CityganError, DamagedError, MachineError, UsageError
 from citygan.study.searchspace import Choices, Range, Space, Value
 
+HIDDEN = ":***@"  # in the place of a password
 HEARTBEAT_SECONDS = 60  # of trials in a database, for other machines
 
 
@@ -76,7 +77,7 @@ def open_search(space: Space, storage: str, quick: bool, checksum: str) -> optun
 
 def masked(storage: str) -> str:
     """A storage to be shown: without its password."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", storage)
+    return re.sub(r"(://[^:/@]*):[^@]*@", rf"\1{HIDDEN}", storage)
 
 
 def _storage(storage: str) -> optuna.storages.BaseStorage:

@@ -27,6 +27,7 @@ from citygan.train.distributed import Ranks
 from citygan.train.logs import read_lines
 
 VALIDATIONS = 8  # of each run, where the settings do not say when
+QUICK_PICTURES = 8  # of each, in the quick form, where they do not say how many
 
 
 class Training:
@@ -84,6 +85,8 @@ class Training:
             every["checkpoint_every_steps"] = math.ceil(steps / VALIDATIONS)
         if "sample_every_steps" not in said:
             every["sample_every_steps"] = steps
+        if self.quick and "validation_pictures" not in said:
+            every["validation_pictures"] = QUICK_PICTURES
         return dataclasses.replace(settings, train=dataclasses.replace(settings.train, **every))
 
     def __call__(self, attempt: Attempt) -> float:

@@ -15,7 +15,7 @@ from citygan.study.running import Place
 from citygan.study.searching import search, trials_of
 from citygan.study.searchrecord import Record, csv_text, markdown, page, plot_of, record_of
 from citygan.study.searchspace import Point, Space
-from citygan.study.searchstore import masked, open_search
+from citygan.study.searchstore import HIDDEN, masked, open_search
 from citygan.study.searchtraining import Training
 from citygan.yamlfile import to_yaml
 
@@ -108,7 +108,7 @@ def run_search(space: Space, text: str, data: PreparedSet, chosen: Chosen, out: 
 
     def write(trials: Sequence[Mapping[str, Any]]) -> Record:
         record = record_of(space, trials, about, chosen.quick, objective.split, masked(storage))
-        record |= {"digest": digest, "flags": dict(chosen.flags)}
+        record |= {"digest": digest, "flags": kept_flags(chosen.flags)}
         _write(files, space, record, chosen)
         if trials and (reason := trials[-1]["reason"]):
             say(f"trial {trials[-1]['trial']}: {trials[-1]['status']}: {reason}")
@@ -170,6 +170,11 @@ def _check_same(files: SearchFiles, space: Space, digest: str) -> None:
         )
 
 
+def kept_flags(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Flags as they are written down: without a password."""
+    return {key: masked(value) if key == "storage" else value for key, value in flags.items()}
+
+
 def flags_of(out: Path) -> dict[str, Any]:
     """The flags that a search in a folder was started with, to go on with it.
 
@@ -181,6 +186,16 @@ def flags_of(out: Path) -> dict[str, Any]:
         hint = "citygan study search SPACE.yaml starts one"
         raise UsageError("no search to go on with", where=out, hint=hint)
     return dict(read_json(files.json)["flags"])
+
+
+def check_storage(flags: Mapping[str, Any]) -> None:
+    """Refuses a storage whose password was not kept.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if HIDDEN in str(flags.get("storage")):
+        raise UsageError("the storage's password is not kept", where="--resume", hint="Give --storage URL once more")
 
 
 def check_outcome(record: Record) -> None:
