@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import socket
+import platform
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -141,7 +141,7 @@ def _is_dead(trial: FrozenTrial) -> bool:
     if place is None:
         begun = trial.datetime_start
         return begun is not None and time.time() - begun.timestamp() > FRESH_SECONDS
-    if trial.user_attrs.get("host") != socket.gethostname() or not Path(place).parent.is_dir():
+    if trial.user_attrs.get("host") != platform.node() or not Path(place).parent.is_dir():
         return False
     try:
         with lock(place):
@@ -272,7 +272,7 @@ def _try(space: Space, study: optuna.Study, objective: Objective, locks: Path, t
     with contextlib.ExitStack() as held:
         place = locks.absolute() / f"trial-{trial.number:04d}"
         held.enter_context(lock(place))
-        trial.set_user_attr("host", socket.gethostname())
+        trial.set_user_attr("host", platform.node())
         trial.set_user_attr("lock", os.fspath(place))
         trials = study.get_trials(deepcopy=False)
         itself = next(other for other in trials if other.number == trial.number)

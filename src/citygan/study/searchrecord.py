@@ -18,7 +18,7 @@ from citygan.study.page import document, embedded, html_list, html_table
 from citygan.study.record import QUICK, WHY_QUICK
 from citygan.study.searchfile import validated
 from citygan.study.searching import best_of
-from citygan.study.searchspace import Space, shown
+from citygan.study.searchspace import Range, Space, shown
 from citygan.study.tables import markdown_line, plain
 
 Record = dict[str, Any]
@@ -57,6 +57,7 @@ def record_of(
         "segmenter": space.segmenter,
         "storage": storage,
         "settings": list(space.dimensions),
+        "log": [name for name, d in space.dimensions.items() if isinstance(d, Range) and d.log],
         "counts": dict(Counter(trial["status"] for trial in trials)),
         "best": None if best is None else dict(best),
         "reason": None if best is not None else "no trial has come to its end",
@@ -206,7 +207,7 @@ def _history(axis: Any, record: Record, done: Sequence[Mapping[str, Any]], title
     axis.step(trials, so_far, where="post", color=RED, label="best so far")
     lost = [row["trial"] for row in record["rows"] if row["status"] in ("pruned", "diverged", "refused", "failed")]
     for place, trial in enumerate(lost):
-        axis.axvline(trial, color=GREY, linestyle=":", linewidth=1, label="without an end" if not place else None)
+        axis.axvline(trial, color=GREY, linestyle=":", linewidth=1, label="pruned or failed" if not place else None)
     axis.set(xlabel="trial", ylabel=title)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.legend(fontsize="small")
@@ -228,18 +229,29 @@ def _curves(axis: Any, record: Record) -> None:
 
 
 def _setting(axis: Any, name: str, record: Record, done: Sequence[Mapping[str, Any]], title: str) -> None:
-    values = [row["point"][name] for row in done]
+    """The goal over one setting; runs without a figure stand as crosses on the axis."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    rows = [row for row in record["rows"] if row["status"] not in ("running", "waiting", "stopped")]
+    values = [row["point"][name] for row in rows]
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if numbers:
-        axis.plot(values, [row["value"] for row in done], "o", color=BLUE)
-        if min(values) > 0 and max(values) >= 20 * min(values):
-            axis.set_xscale("log")
-    else:
-        names = sorted({shown(value) for value in values})
-        axis.plot([names.index(shown(value)) for value in values], [row["value"] for row in done], "o", color=BLUE)
+    names = sorted({shown(value) for value in values})
+
+    def places(of: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return [row["point"][name] if numbers else names.index(shown(row["point"][name])) for row in of]
+
+    lost = [row for row in rows if row["value"] is None]
+    axis.plot(places(lost), [0.02] * len(lost), "x", color=GREY, transform=axis.get_xaxis_transform())
+    axis.plot(places(done), [row["value"] for row in done], "o", color=BLUE)
+    axis.plot(places([record["best"]]), [record["best"]["value"]], "o", color=RED)
+    if not numbers:
         axis.set_xticks(range(len(names)), names)
         axis.set_xlim(-0.5, len(names) - 0.5)
-    best = record["best"]
-    place = best["point"][name] if numbers else names.index(shown(best["point"][name]))
-    axis.plot([place], [best["value"]], "o", color=RED)
+    elif name in record["log"]:
+        axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axis.locator_params(axis="x", nbins=5)
     axis.set(xlabel=name, ylabel=title)
