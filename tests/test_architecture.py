@@ -72,7 +72,7 @@ ROOMS: dict[str, str] = {
     "feeding building resuming report validating",
     "study": "errors files yamlfile progress devices settings config presets pictures data data.labels train metrics "
     "sheets baseline figurefile runnames runs building weightfiles infer segmenting segmented translation assembling "
-    "evaluation report training",
+    "evaluation report training memory",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
     "metrics figurefile runnames runs building resuming importing exporting fetching infer segmenting segmented "

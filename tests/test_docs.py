@@ -27,6 +27,7 @@ from citygan.data.store import Item
 from citygan.data.writer import SetWriter
 from citygan.pictures import read_photo
 from citygan.presets import PRESETS
+from citygan.study.searchfile import read_space
 from citygan.weightfiles import WEIGHTS
 from citygan.yamlfile import parse_yaml
 from tests.tiny import prepared_set
@@ -105,7 +106,7 @@ def test_the_readme_shows_every_command() -> None:
 
 
 @each_page
-def test_every_setting_exists(page: Path) -> None:
+def test_every_setting_exists(page: Path, tmp_path: Path) -> None:
     text = page.read_text("utf-8")
     groups = {key.partition(".")[0] for key in KEYS if "." in key}
     named = re.findall(rf"`(?:--set )?((?:{'|'.join(groups)})\.[a-z]\w*)(?:=[^`]*|: \S+)?`", text)
@@ -113,7 +114,12 @@ def test_every_setting_exists(page: Path) -> None:
     assert {name for name in named if not name.endswith(".safetensors")} <= known
     for block in fenced(text, "yaml"):
         values, lines = parse_yaml(block, page.name)
-        resolve([Layer(page.name, values, lines)])
+        if "space" in values:  # a search's
+            (tmp_path / page.name).write_text(block, "utf-8")
+            read_space(tmp_path / page.name)
+            assert block in (ROOT / "examples" / "search-space.yaml").read_text("utf-8")
+        else:
+            resolve([Layer(page.name, values, lines)])
 
 
 def test_the_class_tables_shown_are_class_tables() -> None:

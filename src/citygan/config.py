@@ -42,12 +42,15 @@ __all__ = [
     "Settings",
     "TrainSettings",
     "WeightsSettings",
+    "WrongType",
+    "convert",
     "from_flag",
     "resolve",
+    "setting_types",
 ]
 
 
-class _Problem(ValueError):
+class WrongType(ValueError):
     """A value of the wrong type."""
 
 
@@ -86,9 +89,9 @@ def resolve(layers: Sequence[Layer]) -> tuple[Settings, dict[str, str]]:
                 problems.append(f"{layer.where(path)}: unknown setting {'.'.join(path)}{hint}")
                 continue
             try:
-                chosen[path] = _convert(value, known[path])
+                chosen[path] = convert(value, known[path])
                 origins[path] = layer.where(path)
-            except _Problem as problem:
+            except WrongType as problem:
                 problems.append(f"{layer.where(path)}: {'.'.join(path)}: {problem}")
     settings = _build(Settings, (), chosen, origins, problems)
     if problems:
@@ -149,8 +152,17 @@ def _flatten(
     return result
 
 
-def _convert(value: Any, kind: Any) -> Any:
-    """Checks and converts one value; whole numbers are taken for fractions, nothing else is bent."""
+def setting_types() -> dict[str, Any]:
+    """The type of every setting, by its dotted name."""
+    return {".".join(path): kind for path, kind in _fields(Settings)}
+
+
+def convert(value: Any, kind: Any) -> Any:
+    """Checks and converts one value; whole numbers are taken for fractions, nothing else is bent.
+
+    Raises:
+        WrongType: It is of another type.
+    """
     options = typing.get_args(kind) if typing.get_origin(kind) in (types.UnionType, typing.Union) else (kind,)
     for option in options:
         if typing.get_origin(option) is Literal and isinstance(value, str) and value in typing.get_args(option):
@@ -163,11 +175,11 @@ def _convert(value: Any, kind: Any) -> Any:
             return value
         if option is float and isinstance(value, int | float) and not isinstance(value, bool):
             if not math.isfinite(value):
-                raise _Problem(f"expected a finite number, got {value}")
+                raise WrongType(f"expected a finite number, got {value}")
             return float(value)
         if option is str and isinstance(value, str):
             return value
-    raise _Problem(f"expected {_describe(kind)}, got {value!r}")
+    raise WrongType(f"expected {_describe(kind)}, got {value!r}")
 
 
 def _describe(kind: Any) -> str:

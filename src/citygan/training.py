@@ -45,6 +45,7 @@ def run_training(
     init: Path | None = None,
     built: Built | None = None,
     ready: Callable[[], None] | None = None,
+    validated: Callable[[int, dict[str, float]], None] | None = None,
 ) -> None:
     """Trains in the run folder `path` to the end of the settings' steps.
 
@@ -53,6 +54,8 @@ def run_training(
         init: A checkpoint folder whose weights to start from.
         built: What to train, where it is built already, its networks as they are to start.
         ready: Told on the first rank once nothing is left that could refuse the start.
+        validated: Told (step, figures) after every validation, its checkpoint saved; what it raises ends the run.
+            For one rank: others would wait for ever.
 
     Raises:
         DamagedError: The checkpoint does not fit, or the data are others than before.
@@ -92,7 +95,7 @@ def run_training(
         settings, data, arrays=built.arrays, channels=built.channels, device=device, rank=ranks.rank, ranks=ranks.size
     )
     validation = validation_split(data, built.arrays)
-    run = _Run(settings, data, path, device, ranks, built, engine, validation, steps, start)
+    run = _Run(settings, data, path, device, ranks, built, engine, validation, steps, start, validated)
     if ranks.first:
         _say_validation(data, validation)
         if ready is not None:
@@ -132,8 +135,10 @@ class _Run:
         validation: Split,
         steps: int,
         start: int,
+        validated: Callable[[int, dict[str, float]], None] | None = None,
     ) -> None:
         self.settings = settings
+        self.validated = validated
         self.data = data
         self.path = path
         self.device = device
@@ -211,6 +216,8 @@ class _Run:
                 write_last(runs_home(), self.path.name)
                 self.named = True
             write_report(self.path)
+            if figures and self.validated is not None:
+                self.validated(step, figures)
         self.ranks.wait()
 
     def _validate(self) -> dict[str, float]:

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A study; without it they are listed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A study, or search; without it they are listed.")
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Argument(metavar="SPACE.yaml", help="With search: the file that says what is searched.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Prepared set, by name or path.  (default: the last one)")] = None,
     quick: Annotated[
         bool | None,
@@ -53,19 +58,40 @@ def study(
         list[Path] | None,
         typer.Option(metavar="FILE", help="amt: participants' results, files or folders; may be repeated."),
     ] = None,
+    metric: Annotated[str | None, typer.Option(help="With search: the goal, instead of the file's.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="With search: points in all, instead of the file's.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="With search: Optuna's storage, an URL or a file, which machines share."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Repeat a table of a paper: train and score its rows, and set the paper's figures beside ours.
 
-    Rows that are there already are not run again, an interrupted one goes on.
+    Rows that are there already are not run again, an interrupted one goes on. `citygan study search SPACE.yaml` looks
+    for the best settings instead.
     """
+    of_search = {"SPACE.yaml": space, "--metric": metric, "--trials": trials, "--storage": storage}
+    if name == "search":
+        from citygan.cli.search import search
+
+        others = {"--init": init, "--run": runs, "--split": split, "--results": results}
+        _refuse(others, "with search", "Leave it out")
+        flags = {"data": data, "quick": quick, "seeds": seeds, "trials": trials, "metric": metric,
+                 "segmenter": segmenter, "storage": storage, "assigned": assign}  # fmt: skip
+        search(space, flags, resume=resume, out=out, device=device, as_json=as_json)
+        return
+    _refuse(of_search, "without search", "citygan study search SPACE.yaml")
     from citygan.study.rows import study as lookup
 
     if name is None:
-        _refuse_without_name(
+        _refuse(
             {"--data": data, "--quick/--full": quick, "--seeds": seeds, "--out": out, "--init": init,
              "--segmenter": segmenter, "--set": assign, "--resume": resume or None, "--run": runs, "--split": split,
-             "--results": results}
+             "--results": results},
+             "without the name of a study", "citygan study lists them",
         )  # fmt: skip
         _list(as_json)
         return
@@ -188,11 +214,11 @@ def _again(name: str, out: Path | None) -> str:
     return f"citygan study {name} --resume" + ("" if out is None else f" --out {shlex.quote(str(out))}")
 
 
-def _refuse_without_name(given: dict[str, object]) -> None:
+def _refuse(given: Mapping[str, object], where: str, hint: str) -> None:
     from citygan.errors import UsageError
 
     if said := _said(given):
-        raise UsageError(f"{said} without the name of a study", hint="citygan study lists them")
+        raise UsageError(f"{said} {where}", hint=hint)
 
 
 def _list(as_json: bool) -> None:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,28 +88,46 @@ def _small(picture: UInt8) -> UInt8:
 
 def page(record: dict[str, Any], pictures: bytes | None) -> str:
     """The study as one HTML file."""
-    parts = [f"<h1>{_text(record['title'])}</h1>", f"<p>{_text(about(record))}<br>{_text(made(record))}<br>"]
-    parts.append(f"<code>{_text(record['command'])}</code></p>")
+    parts = [f"<p>{_text(about(record))}<br>{_text(made(record))}<br><code>{_text(record['command'])}</code></p>"]
     notes, why = record["notes"], reasons(record)
     if record["quick"]:
         parts.append(f"<p class=note>{_text(notes[0])}</p>")
         notes = notes[1:]
-    head = "<tr>" + "".join(f"<th>{_text(title)}" for title in heads(record)) + "</tr>"
-    body = ["<tr>" + "".join(f"<td>{_text(text)}" for text in texts) + "</tr>" for texts in lines(record)]
-    parts.append(f"<div class=scroll><table>{head}{''.join(body)}</table></div>")
-    parts.append("<ul>" + "".join(f"<li>{_text(text)}" for text in (*notes, *why)) + "</ul>")
+    parts += [html_table(heads(record), lines(record)), html_list((*notes, *why))]
     if pictures is not None:
-        data = base64.b64encode(pictures).decode("ascii")
         form = f", {record['label']}" if record["quick"] else ""
         parts.append(f"<h2>The same pictures for every row{_text(form)}</h2>")
-        parts.append(f"<div class=scroll><img alt='translations by row' src='data:image/png;base64,{data}'></div>")
+        parts.append(embedded(pictures, "translations by row"))
     commands = [f"<li><code>{_text(row['command'])}</code>" for row in record["rows"] if row["command"]]
     if commands:
         parts.append(f"<h2>Each row by itself</h2><ul>{''.join(commands)}</ul>")
+    return document(record["title"], parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """One HTML file of a title, which is text, and parts that are HTML."""
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>{_text(record['title'])}</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
+        f"<title>{_text(title)}</title><style>{_STYLE}</style><body><h1>{_text(title)}</h1>{''.join(parts)}</body></html>\n"
     )
+
+
+def html_table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
+    """A table of texts."""
+    rows = ["<tr>" + "".join(f"<th>{_text(cell)}" for cell in head) + "</tr>"]
+    rows += ["<tr>" + "".join(f"<td>{_text(cell)}" for cell in cells) + "</tr>" for cells in lines]
+    return f"<div class=scroll><table>{''.join(rows)}</table></div>"
+
+
+def html_list(lines: Iterable[str]) -> str:
+    """A list of texts."""
+    return "<ul>" + "".join(f"<li>{_text(line)}" for line in lines) + "</ul>"
+
+
+def embedded(png: bytes, what: str) -> str:
+    """A PNG within a page."""
+    data = base64.b64encode(png).decode("ascii")
+    return f"<div class=scroll><img alt='{_text(what)}' src='data:image/png;base64,{data}'></div>"
 
 
 def _text(value: object) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from citygan.building import about, build, check_device, initialise, steps_in_all
+from citygan.config import Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import is_out_of_memory, pick_device
 from citygan.errors import CityganError, DamagedError, Interrupted, MachineError
@@ -27,6 +28,7 @@ from citygan.train.distributed import Ranks
 from citygan.training import run_training
 from citygan.weightfiles import find_weights
 
+Validated = Callable[[int, dict[str, float]], None]
 Outcome = dict[str, Any]
 """What came of one run: `run`, `status` (`done`, `not run`, `failed`), `short` and `reason` where it is not done,
 `results` (evaluations by split), `random` (weights that are random in the place of published ones), `seconds` (that its
@@ -62,7 +64,7 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
     outcome: Outcome = {"run": f"runs/{path.name}", "status": "done", "random": [], "results": {}}
     try:
         data = PreparedSet.open(place.data)
-        outcome |= _train(job, path, data, place)
+        outcome |= train_run(job.settings, path, data, place)
         if outcome["status"] == "done":
             splits = splits_of(data, metrics)
             outcome["seconds"] = _seconds(path)
@@ -78,9 +80,15 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
     return outcome
 
 
-def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
-    """Trains to the end of the steps, from the beginning or from where it was stopped."""
-    settings, alone = job.settings, Ranks()
+def train_run(
+    settings: Settings, path: Path, data: PreparedSet, place: Place, validated: Validated | None = None
+) -> Outcome:
+    """Trains to the end of the steps, from the beginning or from where it was stopped.
+
+    Args:
+        validated: As `citygan.training.run_training`.
+    """
+    alone = Ranks()
     wanted = steps_in_all(settings, len(data.split("train")), alone)
     random = [name for name, choice in settings.to_dict()["weights"].items() if choice == "random"]
     if is_run(path) and wanted in steps(path / "checkpoints"):
@@ -90,16 +98,16 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
     check_device(settings, device, 1)
     if is_run(path):
         with lock(path), _timed(path):
-            run_training(settings, data, path, device, alone, resume=True)
+            run_training(settings, data, path, device, alone, resume=True, validated=validated)
         return {"random": random}
     built = build(settings, data)
     try:
         filled = initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
     except MachineError as problem:
         return {"status": "not run", "short": "not run: weights missing", "reason": str(problem)}
-    new_run(settings, job.name, about(settings, data, device, alone, filled), path.parent)
+    new_run(settings, path.name, about(settings, data, device, alone, filled), path.parent)
     with lock(path), _timed(path):
-        run_training(settings, data, path, device, alone, built=built)
+        run_training(settings, data, path, device, alone, built=built, validated=validated)
     return {"random": random}
 
 

@@ -95,16 +95,16 @@ def made(record: Record) -> str:
 
 def markdown(record: Record) -> str:
     """The table with what has to be said of it."""
-    return f"# {_plain(record['title'])}\n\n{section(record)}"
+    return f"# {plain(record['title'])}\n\n{section(record)}"
 
 
 def section(record: Record) -> str:
     """The same without its title, to stand in another page."""
     head = heads(record)
-    body = [_plain(about(record)), "", _plain(made(record)), "", f"    {record['command']}", ""]
-    body += [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
-    body += [_line(texts) for texts in lines(record)]
-    body += ["", *(f"- {_plain(text)}" for text in (*record["notes"], *reasons(record)))]
+    body = [plain(about(record)), "", plain(made(record)), "", f"    {record['command']}", ""]
+    body += [markdown_line(head), markdown_line(["---", *["---:"] * (len(head) - 1)])]
+    body += [markdown_line(texts) for texts in lines(record)]
+    body += ["", *(f"- {plain(text)}" for text in (*record["notes"], *reasons(record)))]
     commands = [f"    {row['command']}" for row in record["rows"] if row["command"]]
     if commands:
         body += ["", "Each row by itself:", "", *commands]
@@ -131,9 +131,9 @@ def csv_text(record: Record) -> str:
     return text.getvalue()
 
 
-def _line(texts: list[str]) -> str:
-    return "| " + " | ".join(_plain(text).replace("|", "\\|") for text in texts) + " |"
+def markdown_line(texts: list[str]) -> str:
+    return "| " + " | ".join(plain(text).replace("|", "\\|") for text in texts) + " |"
 
 
-def _plain(text: object) -> str:
+def plain(text: object) -> str:
     return printable(text).replace("<", "&lt;")
