@@ -51,8 +51,10 @@ ROOMS: dict[str, str] = {
     "runnames": "errors files",
     "runs": "errors files yamlfile config train runnames",
     "pretrained": "errors files models weights",
-    "building": "errors config devices data models recipes train runs weights pretrained",
-    "importing": "errors files config data.labels recipes train runs weights",
+    "sides": "errors batch config data data.labels recipes",
+    "building": "errors config devices data models recipes train runs weights pretrained sides",
+    "starting": "errors files train runnames runs weights",
+    "importing": "errors files config data.labels recipes train runs weights starting",
     "onnxfile": "errors models",
     "exporting": "errors files progress train runs weights onnxfile",
     "fetching": "errors files progress models weightfiles",
@@ -70,11 +72,11 @@ ROOMS: dict[str, str] = {
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
     "building resuming report validating",
     "study": "errors files yamlfile progress devices config presets pictures data data.labels train metrics sheets "
-    "baseline figurefile runnames runs building infer evaluation report training",
+    "baseline figurefile runnames runs starting building infer evaluation report training",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runnames runs building importing exporting fetching infer segmenting segmented translation "
-    "evaluation report training study",
+    "metrics figurefile runnames runs starting building importing exporting fetching infer segmenting segmented "
+    "translation evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = (

@@ -330,10 +330,11 @@ def _next_command(
     from citygan.translation import split_for
 
     own, scored_by = None, "ssim"
+    if isinstance(translator, LabelMaker) or translator.painted_classes is not None:
+        scored_by = "miou"
     if isinstance(translator, LabelMaker):
         from citygan.evaluation import set_of_settings
 
-        scored_by = "miou"
         with contextlib.suppress(CityganError):
             own = set_of_settings(translator.segmenter.settings)
     else:

@@ -53,11 +53,10 @@ def study_sheet(data: PreparedSet, split: str, runs: Sequence[tuple[str, Path | 
         columns.append((title, [np.full_like(photo, 255) for photo in photos] if run is None else []))
         if run is not None:
             translator = load(run, device=device)
-            array = part.label if translator.input_kind == "label" else part.source
             for i in indices:
                 edges = translator.needs_instances and part.instance is not None
                 instances = np.asarray(_of(part.instance, i)) if edges else None
-                columns[-1][1].append(_small(translator.translate(np.asarray(_of(array, i)), instances=instances)))
+                columns[-1][1].append(_small(translator.translate(translator.given(part, i), instances=instances)))
     painter = fit_painter(data)
     painted = [painter(None if part.label is None else np.asarray(part.label[i])) for i in indices]
     if all(picture is not None for picture in painted):

@@ -13,6 +13,7 @@ from typing import Any
 
 from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.presets import preset
+from citygan.starting import networks_of
 from citygan.study.rows import Row, Study
 
 QUICK_PICTURES = 6_000  # that all rows of a quick study learn from together, in those of the quick pix2pix
@@ -85,6 +86,8 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
     layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
     if options.quick:
         layers.append(Layer("quick", {"quick": True, **chosen.quick}))
+    if chosen.from_weights and options.init is not None:
+        layers.append(Layer("weights", networks_of(Path(options.init))))
     layers.append(Layer(f"row {row.name}", row.overrides))
     if options.quick:
         layers.append(Layer("quick study", {"train": _quick_train(study, row)}))

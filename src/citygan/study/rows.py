@@ -221,7 +221,7 @@ _ALL = (
             Row("baseline", BASELINE, overrides=PLAIN, paper=BASELINE),
             Row("baseline-mse", "Baseline Model with MSE", "pix2pix-mse", paper="Baseline Model with MSE"),
             Row("deeplab", "Pre-trained from pytorch", "pix2pix-deeplab", paper="Pre-trained from pytorch", cost=2.1),
-            Row("literature", "Pre-trained from literature", "pix2pix-mse", paper="Pre-trained from literature",
+            Row("literature", "Pre-trained from literature", "pix2pix-finetune", paper="Pre-trained from literature",
                 from_weights=True),
             Row("enhanced", "Enhanced baseline model", "enhanced", paper="Enhanced baseline model"),
             Row("enhanced-mse", "Enhanced baseline model with MSE", "enhanced-mse",
