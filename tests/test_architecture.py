@@ -59,7 +59,7 @@ ROOMS: dict[str, str] = {
     "exporting": "errors files progress train runs weights onnxfile",
     "fetching": "errors files progress models weightfiles",
     "resuming": "errors progress config data train runs building",
-    "infer": "errors progress batch devices data data.labels models recipes train runs",
+    "infer": "errors progress batch devices data data.labels models recipes train runs sides",
     "segmenting": "errors devices data data.labels models recipes train runs infer",
     "translation": "errors files pictures data data.labels train sheets infer segmenting",
     "trios": "errors pictures data metrics sheets baseline infer",
