@@ -60,7 +60,7 @@ ROOMS: dict[str, str] = {
     "fetching": "errors files progress models weightfiles",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs sides",
-    "segmenting": "errors devices data data.labels models recipes train runs infer",
+    "segmenting": "errors devices pictures data data.labels models recipes train runs infer",
     "translation": "errors files pictures data data.labels train sheets infer segmenting",
     "trios": "errors pictures data metrics sheets baseline infer",
     "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios train runs",

@@ -21,11 +21,12 @@ from citygan.data.store import Item, PreparedSet
 from citygan.data.writer import SetWriter
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.infer import load, outputs_of
+from citygan.metrics.labelled import painted_ids
 from citygan.metrics.miou import confusion, segmentation_figure
 from citygan.models.unet import UNet
 from citygan.ops.holes import central_hole
 from citygan.ops.lab import lab_to_rgb, rgb_to_lab
-from citygan.pictures import decode, encode_png, photo_of
+from citygan.pictures import decode, encode_png, photo_of, read_index
 from citygan.presets import PRESETS
 from citygan.recipes.views import View, keeps, picture_of
 from citygan.sides import sides_of
@@ -266,6 +267,30 @@ def test_painted_labels_are_scored_as_classification_beside_the_most_frequent_cl
                 "--set", "augment.crop=null", "--set", "segmenter.width=2")  # fmt: skip
     refused = street.run("evaluate", "--run", "photo-to-labels", "--metric", "fcn-score", "--segmenter", "s")
     assert refused.code == 3 and "the run paints label maps, and a segmenter looks at photos" in refused.error
+
+
+def test_painted_labels_are_written_as_ids_too(street: Street) -> None:
+    trained(street, "photo-to-labels")
+    city, val = load("photo-to-labels", device="cpu"), PreparedSet.open(street.path / "data/tiny").split("val")
+    (street.path / "photo.png").write_bytes(encode_png(city.given(val, 0)))
+    painted = city.translate(city.given(val, 0))
+    ids = painted_ids(painted, CITYSCAPES)
+    how = ("translate", "photo.png", "--run", "photo-to-labels", "--write")
+    expected = {"rawid": ids, "trainid": CITYSCAPES.train_ids[ids]}
+    for write in ("rawid", "trainid", "colour", "overlay"):
+        street.done(*how[:2], write, *how[2:], write)
+        file = street.path / write / "photo.png"
+        if write in expected:
+            assert np.array_equal(read_index(file), expected[write])
+        elif write == "colour":
+            assert np.array_equal(read(file), CITYSCAPES.palette[ids])
+    street.done("translate", "data/tiny", "all", "--run", "photo-to-labels", "--write", "rawid")
+    assert np.array_equal(read_index(street.path / "all" / "val000.png"), ids)
+    street.refused(2, "--samples with --write rawid", by=(*how[:2], "o", *how[2:], "rawid", "--samples", "2"))
+    street.refused(2, "would not survive in a JPEG", by=(*how[:2], "o", *how[2:], "rawid", "--suffix", ".jpg"))
+    street.refused(
+        2, "a generator writes photos, not 'rawid'", by=("translate", "labels", "o", "--run", "a", "--write", "rawid")
+    )
 
 
 def test_a_set_without_what_is_painted_is_not_scored(street: Street) -> None:
