@@ -10,6 +10,7 @@ import argparse
 import ast
 import dataclasses
 import inspect
+import json
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -33,8 +34,10 @@ from citygan.metrics import DEFAULT, METRICS  # noqa: E402
 from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS  # noqa: E402
 from citygan.presets import PRESETS  # noqa: E402
 from citygan.study.rows import STUDIES  # noqa: E402
+from citygan.study.tables import section  # noqa: E402
 from citygan.weights import FORMATS  # noqa: E402
 
+STUDIED = ROOT / "examples" / "benchmarks" / "results" / "studies"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
@@ -190,7 +193,16 @@ def blocks() -> dict[str, str]:
     for group in app.registered_groups:
         rows_of = group.typer_instance.registered_commands if group.typer_instance is not None else []
         commands |= {f"weights-{row.name}": row.callback for row in rows_of if row.callback is not None}
+    filled |= studied()
     return filled | {f"options-{name}": options(command) for name, command in commands.items()}
+
+
+def studied() -> dict[str, str]:
+    """The tables of the committed studies: `study-FOLDER-NAME` of `studies/FOLDER/NAME.json`."""
+    return {
+        f"study-{file.parent.name}-{file.stem}": section(json.loads(file.read_text("utf-8")))
+        for file in sorted(STUDIED.glob("*/*.json"))
+    }
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import runpy
@@ -28,6 +29,7 @@ from citygan.pictures import read_photo
 from citygan.presets import PRESETS
 from citygan.weightfiles import WEIGHTS
 from citygan.yamlfile import parse_yaml
+from tests.tiny import prepared_set
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -169,7 +171,7 @@ def test_every_block_has_something_that_fills_it() -> None:
         assert len(tables.names(text)) == text.count("<!-- begin:") == text.count("<!-- end:")
 
 
-@pytest.mark.parametrize("kind", ["train", "feed", "ssim", "prepare", "demo-quality"])
+@pytest.mark.parametrize("kind", ["train", "feed", "ssim", "prepare", "demo-quality", "segmenter-separates"])
 def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
     tables = module(ROOT / "examples" / "benchmarks" / "tables.py")
     pair = {"ours_median_s": 0.5, "theirs_median_s": 1.0, "speedup": 2.0}
@@ -179,6 +181,7 @@ def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
         "difference": 0.01, "standard_error_over_scenes": 0.001, "standard_error_over_seeds": 0.002, "scenes": 25,
         "seeds": 3,
     }  # fmt: skip
+    figures = {"class_iou": 0.4, "pixel_accuracy": 0.8, "class_accuracy": 0.5}
     results: dict[str, Any] = {
         "train": {
             "rows": [
@@ -205,11 +208,73 @@ def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
                 }
             },
         },
+        "segmenter-separates": {
+            "data": {"name": "streets", "size": "32x32"},
+            "steps": {"segmenter": 2, "translation": 2},
+            "seeds": [{"rows": {"oracle": figures, "translation": figures}, "images": 2}],
+            "gaps": [
+                {
+                    "above": "oracle", "below": "translation", "figure": "class_iou", "by_seed": [0.1], "mean": 0.1,
+                    "standard_error": None, "holds": None,
+                }
+            ],
+        },
     }  # fmt: skip
     record = {"command": "python x.py", "date": "2026-01-01", "device": "a CPU", "versions": {"torch": "2"}}
     filled = tables.blocks({f"{kind}-cpu.json": {**record, "results": results[kind]}})
     assert "a CPU" in filled[kind] and "| --- |" in filled[kind]
     assert filled["others"] == "None." and ("a CPU" in filled["hardware"]) == (kind == "train")
+
+
+SEPARATES = ("--seeds", "2", "--steps-segmenter", "2", "--steps-translation", "2", "--device", "cpu")
+
+
+@pytest.fixture
+def separates(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "benchmarks"))
+    return module(ROOT / "examples" / "benchmarks" / "segmenter_separates.py")
+
+
+def test_segmenter_separates_runs_and_trains_nothing_twice(
+    separates: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, work, out = prepared_set(tmp_path / "tiny"), tmp_path / "work", tmp_path / "segmenter-separates.json"
+    command = ["x.py", "--data", str(data), "--work", str(work), "--out", str(out), *SEPARATES]
+    monkeypatch.setattr(sys, "argv", command)
+    separates.main()
+    first = json.loads(out.read_text("utf-8"))
+    results = first["results"]
+    assert [each["seed"] for each in results["seeds"]] == [0, 1] and results["seeds"][0]["images"] == 2
+    assert results["seeds"][0]["rows"] != results["seeds"][1]["rows"]
+    for each in results["seeds"]:
+        assert list(each["rows"]) == ["oracle", "translation", "mean-colour", "chance"]
+        assert all(0 <= value <= 1 for row in each["rows"].values() for value in row.values())
+        assert min(each["trained_s"].values()) > 0
+    monkeypatch.setattr(separates, "run_training", None)
+    separates.main()
+    again = json.loads(out.read_text("utf-8"))
+    assert again["results"] == results
+    assert (
+        "| oracle - translation | mIoU |"
+        in module(ROOT / "examples" / "benchmarks" / "tables.py").blocks({out.name: first})["segmenter-separates"]
+    )
+    prepared_set(tmp_path / "other", seed=1)
+    monkeypatch.setattr(sys, "argv", [word.replace("tiny", "other") for word in command])
+    with pytest.raises(SystemExit, match="other settings or data"):
+        separates.main()
+
+
+def test_a_gap_holds_above_two_standard_errors_over_seeds(separates: ModuleType) -> None:
+    def seed(above: float, below: float) -> dict[str, Any]:
+        return {"rows": {"oracle": {"class_iou": above}, "chance": {"class_iou": below}}}
+
+    near = separates.gap([seed(0.5, 0.4), seed(0.7, 0.4), seed(0.9, 0.4)], "oracle", "chance", "class_iou")
+    assert near["mean"] == pytest.approx(0.3) and near["standard_error"] == pytest.approx(0.2 / 3**0.5)
+    assert near["holds"]
+    far = separates.gap([seed(0.5, 0.4), seed(0.9, 0.4)], "oracle", "chance", "class_iou")
+    assert far["mean"] < 2 * far["standard_error"] and not far["holds"]
+    assert not separates.gap([seed(0.3, 0.4), seed(0.31, 0.4)], "oracle", "chance", "class_iou")["holds"]
+    assert separates.gap([seed(0.5, 0.4)], "oracle", "chance", "class_iou")["holds"] is None
 
 
 def test_a_block_is_filled_once_and_for_all() -> None:

@@ -3,8 +3,9 @@
     python examples/benchmarks/tables.py            # after a new file in examples/benchmarks/results
     python examples/benchmarks/tables.py --check    # exit 1 where a table is not what the results say
 
-A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md or docs/benchmarks.md. The part of
-a result's file name before the first `-` or `.` names the benchmark that made it: `train-cpu.json` is one of `train`.
+A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md, docs/benchmarks.md or
+docs/segmenters.md. The part of a result's file name before the first `-` or `.` names the benchmark that made it:
+`train-cpu.json` is one of `train`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "segmenters.md")
 RESULTS = ROOT / "examples" / "benchmarks" / "results"
 NOTHING = "No results of this benchmark have been recorded yet."
 CITYSCAPES_PICTURES, PAPER_EPOCHS, PAPER_WIDTH = 2975, 200, 64
@@ -66,7 +67,7 @@ def blocks(records: Records) -> dict[str, str]:
 
 
 def _kind(file: str) -> str:
-    # demo-quality is the one name with a hyphen of its own
+    # those whose names have a hyphen of their own first
     return next((kind for kind in SHOWN if file.startswith(kind)), re.split(r"[-.]", file)[0])
 
 
@@ -212,6 +213,36 @@ def _demo_quality(results: Any) -> str:
     return table(("one figure a seed", *metrics), rows) + "\n\n" + table(header, differences, left=2)
 
 
+def _segmenter_separates(results: Any) -> str:
+    seeds, figures = (
+        results["seeds"],
+        {"class_iou": "mIoU", "pixel_accuracy": "pixel acc.", "class_accuracy": "class acc."},
+    )
+    rows = [
+        [row, *(" / ".join(f"{each['rows'][row][name]:.3f}" for each in seeds) for name in figures)]
+        for row in seeds[0]["rows"]
+    ]
+    verdict = {True: "yes", False: "no", None: "one seed"}
+    gaps = [
+        [
+            f"{gap['above']} - {gap['below']}",
+            figures[gap["figure"]],
+            " / ".join(f"{value:+.3f}" for value in gap["by_seed"]),
+            f"{gap['mean']:+.4f}",
+            "-" if gap["standard_error"] is None else f"{gap['standard_error']:.4f}",
+            verdict[gap["holds"]],
+        ]
+        for gap in results["gaps"]
+    ]
+    header = ("gap", "figure", "one a seed", "mean", "standard error", "above two of these")
+    steps, images = results["steps"], seeds[0]["images"]
+    made = (
+        f"{results['data']['name']} at {results['data']['size']}, {images} pictures of val; quick forms, "
+        f"{steps['segmenter']} steps of unet-seg, {steps['translation']} of pix2pix."
+    )
+    return f"{made}\n\n" + table(("one figure a seed", *figures.values()), rows) + "\n\n" + table(header, gaps, left=2)
+
+
 def _hardware(records: Records) -> str:
     """For the README: training speed of the paper's width on each device there is a record of."""
     rows = []
@@ -248,6 +279,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "ssim": _ssim,
     "prepare": _prepare,
     "demo-quality": _demo_quality,
+    "segmenter-separates": _segmenter_separates,
 }
 
 

@@ -60,7 +60,8 @@ def study(
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError("a study shares its rows among devices by itself", hint="Start it without torchrun")
-    folder = out if out is not None else Path("studies") / chosen.name
+    # studies in their usual place share what rows of several have in common
+    folder, runs = (Path("studies") / chosen.name, Path("studies/runs")) if out is None else (out, out / "runs")
     if resume:
         given = {"--data": data, "--quick/--full": quick, "--set": assign}
         said = [flag for flag, value in given.items() if value is not None]
@@ -85,7 +86,7 @@ def study(
     form = ", quick form: narrow, small and short (--full for the paper's settings)" if options.quick else ""
     say(f"study {chosen.name}: {chosen.title}, on {prepared.path}{form}")
     try:
-        record = run_study(chosen, prepared, options, folder, device)
+        record = run_study(chosen, prepared, options, folder, runs, device)
     except (KeyboardInterrupt, Interrupted):
         say(f"go on with: {_again(chosen.name, out)}")
         raise

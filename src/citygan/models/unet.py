@@ -37,8 +37,9 @@ class UNet(nn.Module):
         norm: `batch`, `instance` or `none`.
         upsample: `transposed` convolutions as in the paper, or a `nearest` or `bilinear` resize and a 3x3 convolution.
         norm_ends: Whether the first encoder layer and the innermost have a norm too.
-        bias: Which convolutions have one: those that no norm follows (`needed`), only the output (`output`, as the
-            public PyTorch code saves it with batch norm or none), or all (as it does with instance norm).
+        bias: Which convolutions have one: only the output (`output`, as in the public PyTorch code with batch norm or
+            none, which so can load what is trained here), all (as there with instance norm), or those that no norm
+            follows (`needed`).
         dropout_layers: The first and the number of the decoder layers with dropout, the innermost being 0: the paper's
             are the three innermost; the public PyTorch code begins behind the innermost.
 
@@ -57,7 +58,7 @@ class UNet(nn.Module):
         norm: Norm = "batch",
         upsample: Upsampling = "transposed",
         norm_ends: bool = False,
-        bias: Literal["needed", "output", "all"] = "needed",
+        bias: Literal["needed", "output", "all"] = "output",
         dropout_layers: tuple[int, int] = (0, 3),
     ) -> None:
         super().__init__()

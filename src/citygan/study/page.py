@@ -18,7 +18,7 @@ from citygan.errors import printable
 from citygan.infer import load
 from citygan.pictures import encode_png
 from citygan.sheets import label_colours, sheet
-from citygan.study.tables import about, heads, lines, reasons
+from citygan.study.tables import about, heads, lines, made, reasons
 from citygan.training import rows_to_show
 
 UInt8 = npt.NDArray[np.uint8]
@@ -84,7 +84,8 @@ def _small(picture: UInt8) -> UInt8:
 
 def page(record: dict[str, Any], pictures: bytes | None) -> str:
     """The study as one HTML file."""
-    parts = [f"<h1>{_text(record['title'])}</h1>", f"<p>{_text(about(record))}</p>"]
+    parts = [f"<h1>{_text(record['title'])}</h1>", f"<p>{_text(about(record))}<br>{_text(made(record))}<br>"]
+    parts.append(f"<code>{_text(record['command'])}</code></p>")
     notes, why = record["notes"], reasons(record)
     if record["quick"]:
         parts.append(f"<p class=note>{_text(notes[0])}</p>")

@@ -14,10 +14,11 @@ from typing import Any
 from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.presets import preset
 from citygan.starting import networks_of
-from citygan.study.rows import Row, Study
+from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
 
-QUICK_PICTURES = 6_000  # that all rows of a quick study learn from together, in those of the quick pix2pix
-MOST_QUICK_STEPS = 4000  # as the quick form of the presets
+# that a row of a quick study learns from, the same in all studies, so that they share runs
+QUICK_PICTURES = 800
+FEWEST_QUICK_STEPS = 200  # in large batches, too
 # what says where a run lies or what it writes, not what it learns
 _ASIDE = ("data", "init")
 
@@ -32,7 +33,9 @@ class Options:
         seeds: Runs of each row.
         assigned: Settings given on the command line, over all rows.
         init: The checkpoint folder that rows from published weights start from.
-        segmenter: The run that judges the streets, for `fcn-score`.
+        segmenter: The run named to judge the streets, for `fcn-score`; None: the study trains its own.
+        judge: The run that judges them: that one, or the study's own once it is trained.
+        unjudged: Why there is none.
     """
 
     data: str
@@ -41,6 +44,8 @@ class Options:
     assigned: tuple[str, ...] = ()
     init: str | None = None
     segmenter: str | None = None
+    judge: str | None = None
+    unjudged: str = "its segmenter is not trained yet"
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,26 @@ def plan(study: Study, options: Options, checksum: str) -> list[Job]:
     for row in study.rows:
         if row.runs and not (row.from_weights and options.init is None):
             for seed in range(options.seeds):
-                settings = settings_of(study, row, options, seed)
-                jobs.append(Job(row, settings, f"{row.name}-seed{seed}-{digest_of(settings, checksum)}"))
+                jobs.append(_job(row, settings_of(study, row, options, seed), checksum))
     return jobs
+
+
+def judge_of(study: Study, options: Options, checksum: str) -> Job | None:
+    """The run of the study's own segmenter; None where it needs none, or one is named.
+
+    It learns by its own preset whatever the rows do: of the command line's settings it takes those of segmenters and of
+    their published weights.
+    """
+    if not study.judged or options.segmenter is not None:
+        return None
+    row = QUICK_JUDGE if options.quick else JUDGE
+    assigned = [text for text in options.assigned if text.startswith(("segmenter.", "weights."))]
+    layers = [*_form(row, options), *_layers(assigned), Layer("study", {"data": options.data})]
+    return _job(row, resolve(layers)[0], checksum)
+
+
+def _job(row: Row, settings: Settings, checksum: str) -> Job:
+    return Job(row, settings, f"{row.name}-seed{settings.seed}-{digest_of(settings, checksum)}")
 
 
 def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Settings:
@@ -82,15 +104,9 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
     Raises:
         UsageError: They are not settings.
     """
-    chosen = preset(row.preset)
-    layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
+    layers = _form(row, options)
     if options.quick:
-        layers.append(Layer("quick", {"quick": True, **chosen.quick}))
-    if chosen.from_weights and options.init is not None:
-        layers.append(Layer("weights", networks_of(Path(options.init))))
-    layers.append(Layer(f"row {row.name}", row.overrides))
-    if options.quick:
-        layers.append(Layer("quick study", {"train": _quick_train(study, row)}))
+        layers.append(Layer("quick study", {"train": _quick_train(row)}))
     layers += _layers(options.assigned)
     found = {"seed": seed, "data": options.data, "init": options.init if row.from_weights else None}
     settings = resolve([*layers, Layer("study", found)])[0]
@@ -100,23 +116,38 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
     return settings
 
 
+def _form(row: Row, options: Options) -> list[Layer]:
+    """Preset, quick form, and the row's own settings."""
+    chosen = preset(row.preset)
+    layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
+    if options.quick:
+        layers.append(Layer("quick", {"quick": True, **chosen.quick}))
+    if chosen.from_weights and options.init is not None:
+        layers.append(Layer("weights", networks_of(Path(options.init))))
+    return [*layers, Layer(f"row {row.name}", row.overrides)]
+
+
 def _layers(assigned: Iterable[str]) -> list[Layer]:
     return [Layer("--set", from_flag(text)) for text in assigned]
 
 
-def _quick_train(study: Study, row: Row) -> dict[str, Any]:
-    """As many pictures for every row as the time for all of them allows, however many they are."""
-    whole = sum(other.cost * other.length for other in study.rows if other.runs and not other.from_weights)
+def _quick_train(row: Row) -> dict[str, Any]:
+    """So few steps that every study ends within 15 minutes on two cores."""
     batch = int(row.overrides.get("train", {}).get("batch", 1))
-    steps = max(1, min(MOST_QUICK_STEPS, int(QUICK_PICTURES / whole / batch)))
+    steps = max(FEWEST_QUICK_STEPS, QUICK_PICTURES // batch)
     rare = steps * row.length
     return {"steps": steps, "checkpoint_every_steps": rare, "sample_every_steps": rare, "validation_pictures": 8}
 
 
 def digest_of(settings: Settings, checksum: str) -> str:
-    """Eight characters by which a run with these settings on these data is known again."""
-    values = settings.to_dict()
-    values = {key: value for key, value in values.items() if key not in _ASIDE}
+    """Eight characters by which a run with these settings on these data is known again.
+
+    They tell what differs from the defaults, so that a later version with more settings still knows it.
+    """
+    usual = flat(Settings().to_dict())
+    values = {
+        key: value for key, value in flat(settings.to_dict()).items() if value != usual[key] and key not in _ASIDE
+    }
     text = json.dumps([values, settings.init, checksum], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
 
@@ -140,6 +171,15 @@ def command_of(study: Study, row: Row, options: Options) -> str:
     return shlex.join(parts)
 
 
+def study_command(study: Study, options: Options) -> str:
+    """The command line of the whole study."""
+    parts = ["citygan", "study", study.name, "--data", options.data, "--quick" if options.quick else "--full"]
+    parts += ["--seeds", str(options.seeds)]
+    for flag, value in (("--init", options.init), ("--segmenter", options.segmenter)):
+        parts += [flag, value] if value is not None else []
+    return shlex.join([*parts, *(part for text in options.assigned for part in ("--set", text))])
+
+
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Nested values by dotted key."""
     found: dict[str, Any] = {}
@@ -151,6 +191,7 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def folder_of(out: Path, job: Job) -> Path:
-    """Where a run of a study lies."""
-    return out / "runs" / job.name
+def folder_of(runs: Path, job: Job) -> Path:
+    """Where a run lies: there already, by whichever name a row of another study gave it, or where it is to be made."""
+    digest = job.name.rpartition("-")[2]
+    return next(iter(sorted(runs.glob(f"*-{digest}"))), runs / job.name)

@@ -1,10 +1,10 @@
 """What a study found, as one plain object that JSON can hold; tables and pages are made from it alone.
 
     {"study", "title", "quick", "label", "source", "paper": {...} | null, "seeds", "data", "columns", "rows",
-     "mean_colour", "notes", "protocol", "command"}
+     "mean_colour", "chance", "notes", "protocol", "judge", "command", "measured"}
 
 A row: {"name", "title", "status", "short", "reason", "paper": {COLUMN: figure}, "figures": {COLUMN: cell}, "runs",
-"command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short", "reason"} too.
+"seconds", "command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short", "reason"} too.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from citygan.study.planning import Options, command_of
+from citygan.study.planning import Options, command_of, study_command
 from citygan.study.rows import Column, Row, Study
 
 Record = dict[str, Any]
 QUICK = "quick form"
 WHY_QUICK = "narrow, small and short: it shows that every row runs, and its figures are not the paper's"
-NO_SEGMENTER = "not run: no segmenter"
+NO_SEGMENTER, MISSING = "not run: no segmenter", "not run: weights missing"
 
 
 def record_of(
@@ -65,11 +65,14 @@ def record_of(
         ],
         "rows": rows,
         "mean_colour": _beside(study, options, data, results, "mean_colour"),
+        "chance": _chance(study, options, data, results) if study.judged else None,
         "notes": _notes(study, options),
         "protocol": _protocol(results),
         "assigned": list(options.assigned),
         "init": options.init,
         "segmenter": options.segmenter,
+        "judge": _judge(options, results),
+        "command": study_command(study, options),
     }
 
 
@@ -109,6 +112,7 @@ def _row(
         "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
         "figures": figures,
         "runs": [outcome["run"] for outcome in outcomes],
+        "seconds": [outcome.get("seconds") for outcome in outcomes],
         "command": command_of(study, row, options) if row.runs and status != "not run" else None,
         "notes": [f"{name}: random weights in the place of published ones" for name in random],
     }
@@ -128,7 +132,7 @@ def _status(row: Row, options: Options, outcomes: Sequence[Mapping[str, Any]]) -
         return "not run", f"not run: {row.cannot}", f"{row.title}: {row.cannot}"
     if row.from_weights and options.init is None:
         hint = "--init names a run or checkpoint with them; no public weights of this network are made for Cityscapes"
-        return "not run", "not run: weights missing", f"{row.title} starts from published weights: {hint}"
+        return "not run", MISSING, f"{row.title} starts from published weights: {hint}"
     for status in ("failed", "not run"):
         for outcome in outcomes:
             if outcome["status"] == status:
@@ -152,8 +156,9 @@ def _cell(
     Args:
         beside: Of the painting (`mean_colour`) or of the photos (`oracle`), instead of what was generated.
     """
-    if column.metric == "fcn-score" and options.segmenter is None:
-        return _absent(NO_SEGMENTER, "--segmenter names the run that judges the streets")
+    if column.metric == "fcn-score" and options.judge is None:
+        short = MISSING if "weights" in options.unjudged else NO_SEGMENTER
+        return _absent(short, f"{options.unjudged} (--segmenter names a run that judges the streets)")
     if column.split not in data["stands_for"]:
         return _absent("not run: no such split", f"the set has nothing to score as {column.split}")
     if beside == "oracle" and column.metric != "fcn-score":
@@ -166,11 +171,11 @@ def _cell(
         if figure is None:
             why = _absent(f"not run: no {column.metric}", f"this version cannot compute {column.metric}")
             continue
-        shown = figure if beside is None else figure.get(beside) or {}
+        shown = figure if beside is None else figure.get(beside) or figure.get("rows", {}).get(beside) or {}
         value = next((shown[part] for part in column.part if shown.get(part) is not None), None)
         if value is None or not math.isfinite(value):
             told = str(shown.get("reason") or figure.get("reason") or f"no such figure of {column.metric}")
-            why = _absent("not run: weights missing" if "weights" in told else "not computed", told)
+            why = _absent(MISSING if "weights" in told else "not computed", told)
         else:
             values.append(float(value))
     if short is not None and values:
@@ -206,6 +211,7 @@ def _reference(
         "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
         "figures": _beside(study, options, data, results, "oracle"),
         "runs": [],
+        "seconds": [],
         "command": None,
         "notes": [],
     }
@@ -221,6 +227,31 @@ def _beside(
         each = each or [_cell(column, options, data, [], None, None, beside)]
         cells[column.key] = next((cell for cell in each if cell["mean"] is not None), each[0])
     return cells
+
+
+def _chance(
+    study: Study, options: Options, data: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
+) -> dict[str, Record]:
+    """What a segmenter tells of translations against the labels of other pictures, the mean over all runs."""
+    cells = {}
+    for column in study.columns:
+        if column.metric != "fcn-score":
+            cells[column.key] = _absent("–", "of segmented pictures alone")
+            continue
+        cell = _cell(column, options, data, results, None, None, "chance")
+        cells[column.key] = cell | {"std": None}
+    return cells
+
+
+def _judge(options: Options, results: Sequence[Mapping[str, Any]]) -> Record | None:
+    """The segmenter, as the figures' protocol tells of it."""
+    if options.judge is None:
+        return None
+    for result in results:
+        for scored in result.values():
+            if about := scored["protocol"]["metrics"].get("fcn-score", {}).get("segmenter"):
+                return {"run": Path(options.judge).name, **about}
+    return {"run": Path(options.judge).name}
 
 
 def _protocol(results: Sequence[Mapping[str, Any]]) -> Record:

@@ -98,6 +98,11 @@ class Study:
         return None if self.table is None else paper_tables()[self.table]
 
     @property
+    def judged(self) -> bool:
+        """Whether a segmenter judges its streets."""
+        return any(column.metric == "fcn-score" for column in self.columns)
+
+    @property
     def metrics(self) -> dict[str, list[str]]:
         """The metrics to compute, by split."""
         found: dict[str, list[str]] = {}
@@ -141,6 +146,10 @@ ENCODER_DECODER: Mapping[str, Any] = {"generator": {"skips": False}}
 BASELINE = "Baseline Model"
 BLUR = "SSIM and PSNR reward blur: painting each class in its mean colour is a row of its own"
 CITYSCAPES_STUDY = "Ortega Pinto and Romero Romero"
+
+# the segmenter that judges where none is named: pix2pix's own, and in the quick form one that needs nothing fetched
+JUDGE = Row("segmenter", "Segmenter", "fcn8s")
+QUICK_JUDGE = Row("segmenter", "Segmenter", "unet-seg")
 
 
 def field_of(size: int) -> Mapping[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Collection, Mapping, Sequence
+import contextlib
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from citygan.evaluation import evaluate_run
 from citygan.figurefile import keep_figures
 from citygan.files import clean_temporaries, lock, read_json, write_json
 from citygan.infer import load
-from citygan.metrics import METRICS
 from citygan.progress import say
 from citygan.report import write_report
 from citygan.runnames import is_run
@@ -28,7 +28,9 @@ from citygan.training import run_training
 
 Outcome = dict[str, Any]
 """What came of one run: `run`, `status` (`done`, `not run`, `failed`), `short` and `reason` where it is not done,
-`results` (evaluations by split), `random` (weights that are random in the place of published ones)."""
+`results` (evaluations by split), `random` (weights that are random in the place of published ones), `seconds` (that its
+training took)."""
+TIME = "study-time.json"
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,12 @@ class Place:
     """Where and on what a run is made.
 
     Attributes:
-        out: The study's folder.
+        runs: The folder with all runs.
         data: Path of the prepared set.
         device: As on the command line.
     """
 
-    out: Path
+    runs: Path
     data: Path
     device: str
 
@@ -55,13 +57,14 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
     Raises:
         Interrupted: After all was saved.
     """
-    path = folder_of(place.out, job)
-    outcome: Outcome = {"run": f"runs/{job.name}", "status": "done", "random": [], "results": {}}
+    path = folder_of(place.runs, job)
+    outcome: Outcome = {"run": f"runs/{path.name}", "status": "done", "random": [], "results": {}}
     try:
         data = PreparedSet.open(place.data)
         outcome |= _train(job, path, data, place)
         if outcome["status"] == "done":
             splits = splits_of(data, metrics)
+            outcome["seconds"] = _seconds(path)
             for split, names in metrics.items():
                 if (actual := splits.get(split)) is not None:
                     outcome["results"][split] = _score(path, data, actual, names, options, place)
@@ -85,7 +88,7 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
     device = pick_device(place.device)
     check_device(settings, device, 1)
     if is_run(path):
-        with lock(path):
+        with lock(path), _timed(path):
             run_training(settings, data, path, device, alone, resume=True)
         return {"random": random}
     built = build(settings, data)
@@ -94,9 +97,26 @@ def _train(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
     except MachineError as problem:
         return {"status": "not run", "short": "not run: weights missing", "reason": str(problem)}
     new_run(settings, job.name, about(settings, data, device, alone), path.parent)
-    with lock(path):
+    with lock(path), _timed(path):
         run_training(settings, data, path, device, alone, built=built)
     return {"random": random}
+
+
+@contextlib.contextmanager
+def _timed(run: Path) -> Iterator[None]:
+    """Adds what a training takes to the time that the run took before, interrupted or not."""
+    before, start = _seconds(run), time.monotonic()
+    try:
+        yield
+    finally:
+        write_json(run / TIME, {"seconds": round((before or 0.0) + time.monotonic() - start, 1)})
+
+
+def _seconds(run: Path) -> float | None:
+    """What the training of a run took; None where nobody measured it."""
+    with contextlib.suppress(DamagedError, KeyError, ValueError):
+        return float(read_json(run / TIME)["seconds"]) if (run / TIME).is_file() else None
+    return None
 
 
 def _score(
@@ -110,7 +130,7 @@ def _score(
         "data": data.checksum,
         "step": done,
         "weights": state["files"].get(state.get("use"), {}).get("sha256"),
-        "segmenter": options.segmenter,
+        "segmenter": options.judge,
     }
     before = _kept(path / f"study-{split}.json", asked)
     there = {name: figure for name, figure in before.get("metrics", {}).items() if "exit_code" not in figure}
@@ -119,7 +139,7 @@ def _score(
         return before
     more: dict[str, Any] = {}
     if "fcn-score" in lacking:
-        more["segmenter"] = options.segmenter
+        more["segmenter"] = options.judge
     result = evaluate_run(load(path, device=place.device), split, lacking, data=data, **more)
     if before:
         figures = there | result["metrics"]
@@ -151,15 +171,8 @@ def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def computable(name: str, options: Options) -> bool:
-    """Whether a metric can be asked for: `fcn-score` needs a segmenter, and to be there."""
-    if name != "fcn-score":
-        return name in METRICS
-    return options.segmenter is not None and can_segment()
-
-
-def can_segment() -> bool:
-    """Whether `evaluate` has the metric `fcn-score`."""
-    return "fcn-score" in METRICS and "segmenter" in inspect.signature(evaluate_run).parameters
+    """Whether a metric can be asked for: `fcn-score` needs a segmenter."""
+    return name != "fcn-score" or options.judge is not None
 
 
 def splits_of(data: PreparedSet, wanted: Collection[str]) -> dict[str, str]:

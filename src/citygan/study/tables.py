@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from citygan.errors import printable
+from citygan.errors import counted, printable
 from citygan.figurefile import cell as safe
 
 Record = Mapping[str, Any]
@@ -22,7 +22,7 @@ def heads(record: Record) -> list[str]:
 
 
 def lines(record: Record) -> Iterator[list[str]]:
-    """The rows as text, the mean-colour painting last."""
+    """The rows as text, what stands beside them last."""
     unsure = "?" if record["paper"] and record["paper"]["unsure"] else ""
     form = f" ({record['label']})" if record["quick"] else ""
     printed = [figure for row in record["rows"] for figure in row["paper"].values() if figure is not None]
@@ -34,10 +34,18 @@ def lines(record: Record) -> Iterator[list[str]]:
             texts += [("–" if figure is None else f"{figure:.{digits}f}{unsure}")] * column["paper"]
             texts.append(shown(row["figures"][column["key"]], column["metric"]))
         yield texts
-    texts = ["mean-colour painting"]
-    for column in record["columns"]:
-        texts += ["–"] * column["paper"] + [shown(record["mean_colour"][column["key"]], column["metric"])]
-    yield texts
+    for title, cells in beside(record):
+        texts = [title]
+        for column in record["columns"]:
+            texts += ["–"] * column["paper"] + [shown(cells[column["key"]], column["metric"])]
+        yield texts
+
+
+def beside(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The lines that stand beside the rows: what chance gives, where a segmenter judges, and the painting."""
+    if record["chance"] is not None:
+        yield "chance: labels of other pictures", record["chance"]
+    yield "mean-colour painting", record["mean_colour"]
 
 
 def shown(cell: Record, metric: str) -> str:
@@ -75,10 +83,25 @@ def about(record: Record) -> str:
     return f"{form}{record['source']}; data {data['name']} ({data['size']}; {counts}); {seeds}"
 
 
+def made(record: Record) -> str:
+    """When, on what and with what, and how long all runs were trained, those of other studies included."""
+    told = record["measured"]
+    threads = f", {counted(told['threads'], 'thread')}" if told["device"] == "cpu" else ""
+    seconds = [each for row in record["rows"] for each in row["seconds"]]
+    known = sum(each for each in seconds if each is not None)
+    trained = f"{known / 60:.1f} minutes of training" if known < 7200 else f"{known / 3600:.1f} hours of training"
+    return f"{told['date']}, {told['device']}{threads}, torch {told['versions']['torch']}; {trained}"
+
+
 def markdown(record: Record) -> str:
     """The table with what has to be said of it."""
+    return f"# {_plain(record['title'])}\n\n{section(record)}"
+
+
+def section(record: Record) -> str:
+    """The same without its title, to stand in another page."""
     head = heads(record)
-    body = [f"# {_plain(record['title'])}", "", _plain(about(record)), ""]
+    body = [_plain(about(record)), "", _plain(made(record)), "", f"    {record['command']}", ""]
     body += [_line(head), _line(["---", *["---:"] * (len(head) - 1)])]
     body += [_line(texts) for texts in lines(record)]
     body += ["", *(f"- {_plain(text)}" for text in (*record["notes"], *reasons(record)))]
@@ -96,7 +119,7 @@ def csv_text(record: Record) -> str:
         ["study", "form", "row", "status", "column", "split", "paper", "mean", "std", "n", "values", "reason"]
     )
     rows = [(row["title"], row["status"], row["paper"], row["figures"]) for row in record["rows"]]
-    rows.append(("mean-colour painting", "reference", {}, record["mean_colour"]))
+    rows += [(title, "reference", {}, cells) for title, cells in beside(record)]
     for title, status, paper, figures in rows:
         for column in record["columns"]:
             cell, figure = figures[column["key"]], paper.get(column["key"])

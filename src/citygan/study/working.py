@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +17,12 @@ from citygan.devices import pick_device
 from citygan.errors import DamagedError, PartialError, UsageError, counted
 from citygan.files import clean_temporaries, lock, read_json, write_bytes, write_json, write_text
 from citygan.progress import say
+from citygan.runs import versions
 from citygan.study.page import page, study_sheet
-from citygan.study.planning import Job, Options, folder_of, plan
+from citygan.study.planning import Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
 from citygan.study.rows import Study
-from citygan.study.running import Outcome, Place, can_segment, run_job, splits_of
+from citygan.study.running import Outcome, Place, run_job, splits_of
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, markdown
 
@@ -56,46 +59,71 @@ class Files:
         return self.out / "sheet.png"
 
 
-def run_study(study: Study, data: PreparedSet, options: Options, out: Path, device: str = "auto") -> Record:
+def _measured(device: str) -> dict[str, Any]:
+    """When, on what and with what the table was made."""
+    place = torch.device(device)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
+def run_study(study: Study, data: PreparedSet, options: Options, out: Path, runs: Path, device: str = "auto") -> Record:
     """Does the runs that are lacking and writes the table, the page and the pictures.
+
+    Args:
+        out: The study's folder.
+        runs: The folder with all runs, which studies may share.
 
     Raises:
         UsageError: `out` holds another study, or the same of other data; settings that are not; no such device.
         Interrupted: After the run on the way was saved; the table of what there is has been written.
     """
-    jobs = plan(study, options, data.checksum)
+    jobs, own = plan(study, options, data.checksum), judge_of(study, options, data.checksum)
     check_same(out, study, data, options)
-    if options.segmenter is not None and not can_segment():
-        raise UsageError("this version has no metric fcn-score", where="--segmenter", hint="Leave it out")
     devices = devices_for(device)
     with lock(out):
         clean_temporaries(out)
         metrics = study.metrics
-        place = Place(out, data.path, devices[0])
+        place = Place(runs, data.path, devices[0])
         outcomes: list[Outcome] = []
-        write = functools.partial(_write, study, data, options, out, devices[0], jobs)
-        write(outcomes, pictures=False)  # so that --resume finds what it is to go on with
+        write = functools.partial(_write, study, data, out, place, jobs)
+        write(options, outcomes, pictures=False)  # so that --resume finds what it is to go on with
+        judged = dataclasses.replace(options, judge=options.segmenter)
         try:
+            if own is not None:
+                say("the segmenter that judges the streets")
+                judged = _judged(options, own, run_job(own, {}, options, place), runs)
             if len(devices) > 1:
-                outcomes = run_side_by_side(jobs, metrics, options, place, devices)
+                outcomes = run_side_by_side(jobs, metrics, judged, place, devices)
             else:
                 for number, job in enumerate(jobs, 1):
                     say(f"run {number} of {len(jobs)}: {job.row.title}, seed {job.settings.seed}")
-                    outcomes.append(run_job(job, metrics, options, place))
+                    outcomes.append(run_job(job, metrics, judged, place))
                     if outcomes[-1]["status"] != "done":
                         say(f"{job.row.title}: {outcomes[-1]['short']}: {outcomes[-1]['reason']}")
         finally:
-            record = write(outcomes, pictures=len(outcomes) == len(jobs))
+            record = write(judged, outcomes, pictures=len(outcomes) == len(jobs))
         return record
+
+
+def _judged(options: Options, own: Job, outcome: Outcome, runs: Path) -> Options:
+    """The options with the study's own segmenter, or with the reason why there is none."""
+    if outcome["status"] == "done":
+        return dataclasses.replace(options, judge=str(folder_of(runs, own)))
+    say(f"{own.row.title}: {outcome['short']}: {outcome['reason']}")
+    return dataclasses.replace(options, unjudged=outcome["reason"])
 
 
 def _write(
     study: Study,
     data: PreparedSet,
-    options: Options,
     out: Path,
-    device: str,
+    place: Place,
     jobs: Sequence[Job],
+    options: Options,
     outcomes: Sequence[Outcome],
     *,
     pictures: bool,
@@ -114,20 +142,20 @@ def _write(
         "splits": {name: len(split) for name, split in data.splits.items()},
         "stands_for": stands_for,
     }
-    record = record_of(study, options, about_data, by_row)
+    record = record_of(study, options, about_data, by_row) | {"measured": _measured(place.device)}
     runs: list[tuple[str, Path | None]] = []
     for row in study.rows:
         if row.reference:
             continue
         done = [job for job, o in zip(jobs, outcomes, strict=False) if job.row is row and o["status"] == "done"]
-        runs.append((row.title, folder_of(out, done[0]) if done else None))
+        runs.append((row.title, folder_of(place.runs, done[0]) if done else None))
     files = Files(out)
     write_json(files.json, record)
     shown = stands_for.get("val") or stands_for.get("test")
     drawn = None
     if pictures and shown is not None and any(run for _, run in runs):
         runs = [(f"{title} (quick)" if options.quick else title, run) for title, run in runs]
-        drawn = study_sheet(data, shown, runs, device)
+        drawn = study_sheet(data, shown, runs, place.device)
         write_bytes(files.sheet, drawn)
     write_text(files.markdown, markdown(record))
     write_text(files.csv, csv_text(record))

@@ -1,0 +1,167 @@
+"""Whether the FCN-score means something: does a segmenter tell real photos, a translation and two controls apart?
+
+    citygan prepare CAMVID --size 128x128 --out data/camvid
+    python examples/benchmarks/segmenter_separates.py --data data/camvid --work WORK \
+        --out examples/benchmarks/results/segmenter-separates.json
+
+For each seed 0, 1, … a segmenter (`unet-seg`, quick form) learns from the photos of the training split and a
+translation (`pix2pix`, quick form) from its pairs; the segmenter then looks at the validation split's real photos
+(oracle), at their translations, at the mean-colour painting, and scores the translations against the labels of other
+pictures (chance). A gap is the difference of two rows at the same seed, with its standard error over seeds; it holds
+where its mean is above two of these. There is none over pictures: mIoU is a figure of the whole split, and CamVid's
+validation is one drive, whose frames are near copies of each other.
+
+Runs are kept in --work; a run that is there with these very settings is not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from timing import record, write
+
+from citygan.building import about, build, initialise
+from citygan.config import Layer, Settings, resolve
+from citygan.data.store import PreparedSet, resolve_set
+from citygan.devices import pick_device
+from citygan.evaluation import evaluate_run
+from citygan.files import lock, read_json, write_json
+from citygan.presets import preset
+from citygan.runnames import is_run
+from citygan.runs import new_run, read_settings
+from citygan.train.checkpoint import steps
+from citygan.train.distributed import Ranks
+from citygan.training import run_training
+from citygan.yamlfile import read_yaml
+
+ROWS = ("oracle", "translation", "mean-colour", "chance")
+FIGURES = ("class_iou", "pixel_accuracy", "class_accuracy")
+GAPS = (("oracle", "translation"), ("translation", "mean-colour"), ("translation", "chance"))
+ERRORS_APART = 2.0  # standard errors that the mean of a gap has to be above
+
+
+def settings_of(model: str, data: PreparedSet, seed: int, count: int) -> Settings:
+    """The quick form of a named model, trained for so many steps; validated twice, so that little time goes there."""
+    chosen = preset(model)
+    often = max(1, count // 2)
+    own = {
+        "data": str(data.path),
+        "seed": seed,
+        "train": {"steps": count, "checkpoint_every_steps": often, "sample_every_steps": often},
+    }
+    layers = [
+        Layer(f"preset {model}", {"model": model, **chosen.settings}),
+        Layer("quick", {"quick": True, **chosen.quick}),
+        Layer("benchmark", own),
+    ]
+    return resolve(layers)[0]
+
+
+def trained(settings: Settings, data: PreparedSet, work: Path, device: str) -> tuple[Path, float | None]:
+    """The run of these settings, and the seconds its training took; None of one that was stopped and went on."""
+    count = settings.train.steps
+    assert count is not None
+    path = work / f"{settings.model}-{count}-{settings.seed}"
+    clock, place, begun = path / "seconds.json", pick_device(device), is_run(path)
+    made_of = {"settings": settings.to_dict() | {"data": None}, "data": data.checksum}  # wherever the set lies
+    if begun:
+        before = {
+            "settings": read_settings(path).to_dict() | {"data": None},
+            "data": read_yaml(path / "about.yaml")[0]["data"]["checksum"],
+        }
+        if before != made_of:
+            raise SystemExit(f"{path} is a run with other settings or data: take another --work")
+        if count in steps(path / "checkpoints"):
+            return path, float(read_json(clock)["seconds"]) if clock.exists() else None
+    began = time.perf_counter()
+    if not begun:
+        built = build(settings, data)
+        initialise(built.recipe.networks, settings, None)
+        new_run(settings, path.name, about(settings, data, place, Ranks()), work)
+    with lock(path):
+        run_training(settings, data, path, place, Ranks(), resume=begun)
+    if begun:
+        return path, None
+    seconds = time.perf_counter() - began
+    write_json(clock, {"seconds": seconds})
+    return path, seconds
+
+
+def rows_of(figure: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The figures of each row, out of an `fcn-score`."""
+    named = {**figure["rows"], "mean-colour": figure["mean_colour"], "translation": figure["rows"]["generated"]}
+    return {row: {name: named[row][name] for name in FIGURES} for row in ROWS}
+
+
+def one_seed(data: PreparedSet, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Trains both, and lets the segmenter look."""
+    counts = {"unet-seg": arguments.steps_segmenter, "pix2pix": arguments.steps_translation}
+    chosen = {model: settings_of(model, data, seed, count) for model, count in counts.items()}
+    runs = {model: trained(each, data, arguments.work, arguments.device) for model, each in chosen.items()}
+    (segmenter, segmenter_s), (translation, translation_s) = runs["unet-seg"], runs["pix2pix"]
+    result = evaluate_run(translation, "val", ["fcn-score"], data=data, segmenter=segmenter, device=arguments.device)
+    return {
+        "seed": seed,
+        "rows": rows_of(result["metrics"]["fcn-score"]),
+        "images": result["images"],
+        "scored_as": result["protocol"]["metrics"]["fcn-score"]["segmenter"]["scored_as"],
+        "trained_s": {"segmenter": segmenter_s, "translation": translation_s},
+    }
+
+
+def gap(seeds: Sequence[Mapping[str, Any]], above: str, below: str, name: str) -> dict[str, Any]:
+    """The paired difference of two rows: at each seed, its mean, standard error, and whether it holds."""
+    differences = [each["rows"][above][name] - each["rows"][below][name] for each in seeds]
+    error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else None
+    mean = statistics.mean(differences)
+    return {
+        "above": above,
+        "below": below,
+        "figure": name,
+        "by_seed": differences,
+        "mean": mean,
+        "standard_error": error,
+        "holds": None if error is None else mean > ERRORS_APART * error,
+    }
+
+
+def summary(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The rows of every seed, the gaps in all figures, and whether all gaps in mIoU hold."""
+    gaps = [gap(seeds, above, below, name) for name in FIGURES for above, below in GAPS]
+    decisive = [each["holds"] for each in gaps if each["figure"] == "class_iou"]
+    return {"seeds": list(seeds), "gaps": gaps, "separates": None if None in decisive else all(decisive)}
+
+
+def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a prepared set with photos, labels and a val split")
+    parser.add_argument("--work", type=Path, required=True, help="where the runs are kept")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, …")
+    parser.add_argument("--steps-segmenter", type=int, default=600)
+    parser.add_argument("--steps-translation", type=int, default=4000)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    arguments = parsed()
+    data = resolve_set(arguments.data)
+    seeds = [one_seed(data, seed, arguments) for seed in range(arguments.seeds)]
+    about_data = {"name": data.name, "checksum": data.checksum, "size": f"{data.size[0]}x{data.size[1]}"}
+    counts = {"segmenter": arguments.steps_segmenter, "translation": arguments.steps_translation}
+    result = {"data": about_data, "steps": counts, **summary(seeds)}
+    print(json.dumps(result, indent=1))
+    if arguments.out:
+        write(arguments.out, record(result, str(pick_device(arguments.device))))
+
+
+if __name__ == "__main__":
+    main()
