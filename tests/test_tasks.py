@@ -30,6 +30,8 @@ from citygan.pictures import decode, encode_png, photo_of, read_index
 from citygan.presets import PRESETS
 from citygan.recipes.views import View, keeps, picture_of
 from citygan.sides import sides_of
+from citygan.study.planning import Options, settings_of
+from citygan.study.rows import STUDIES
 from citygan.train.checkpoint import read_state
 from citygan.weights import FORMATS
 from citygan.weights.layouts import export_state_dict
@@ -410,6 +412,17 @@ def test_fine_tuning_takes_a_file_or_the_run_that_was_imported_last(street: Stre
     assert any(line.startswith("generator.width") and "weights " in line for line in shown.splitlines())
     (street.path / "broken.pth").write_bytes(b"no")
     street.refused(6, "broken.pth", by=(*model, "--init", "broken.pth"))
+
+
+def test_a_studys_row_from_weights_has_their_networks(street: Street) -> None:
+    chosen = STUDIES["cityscapes-ssim"]
+    row = next(row for row in chosen.rows if row.from_weights)
+    start = str(street.path / "runs/a/checkpoints/00000003")
+    widths = [
+        settings.generator.width
+        for settings in (settings_of(chosen, row, Options("tiny", True, init=init)) for init in (None, start))
+    ]
+    assert widths == [64, 4]
 
 
 def test_public_colourisation_is_imported_as_such(street: Street) -> None:
