@@ -166,7 +166,8 @@ def test_markdown_csv_json_and_page_agree(desk: Street, name: str) -> None:
 def test_a_reason_is_told_once_for_all_its_columns(desk: Street) -> None:
     result, record = ran(desk, "alpha")
     assert len([text for text in reasons(record) if "alexnet" in text]) == 1
-    assert "LPIPS train, LPIPS validation, LPIPS test: no weights 'alexnet'" in result.out
+    assert "LPIPS train, LPIPS validation, LPIPS test: not run: weights missing: no weights 'alexnet'" in result.out
+    assert not any("LPIPS" in title for title in heads(record)), "a column without any figure stands below the table"
     assert str(Path.home()) not in result.out
     assert "| 0.369 |" in result.out and "| 0.301 |" in result.out
 

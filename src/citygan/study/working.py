@@ -175,7 +175,8 @@ def _write(
     shown = stands_for.get("val") or stands_for.get("test")
     drawn = None
     if pictures and shown is not None and any(run for _, run in runs):
-        runs = [(f"{title} (quick)" if options.quick else title, run) for title, run in runs]
+        form = " (quick)" if options.quick else ""
+        runs = [(f"{title}{form if run else ': not run'}", run) for title, run in runs]
         drawn = study_sheet(data, shown, runs, place.device)
         write_bytes(files.sheet, drawn)
     write_text(files.markdown, markdown(record))
