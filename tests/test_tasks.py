@@ -390,6 +390,16 @@ def test_pairs_go_either_way(street: Street) -> None:
 # from trained weights
 
 
+def _public_file(street: Street) -> Path:
+    """A U-Net of pictures to pictures in the public code's names."""
+    torch.manual_seed(0)
+    arguments: dict[str, Any] = {"in_channels": 3, "out_channels": 3, "width": 4, "depth": 5, "bias": "output"}
+    row = next(row for row in FORMATS if row.network == "unet" and row.name.startswith("pytorch-Cycle"))
+    file = street.path / "public.pth"
+    torch.save(export_state_dict(row, arguments, dict(UNet(**arguments).state_dict())), file)
+    return file
+
+
 def test_fine_tuning_takes_a_file_or_the_run_that_was_imported_last(street: Street) -> None:
     model = ("train", "--model", "pix2pix-finetune", "--data", "tiny", "--quick", "--steps", "1", *FEW)
     street.refused(2, "starts from trained weights, and none are given, --init. --init FILE", "import", by=model)
@@ -408,6 +418,12 @@ def test_fine_tuning_takes_a_file_or_the_run_that_was_imported_last(street: Stre
     settings = read_state(street.path / "runs/by-run/checkpoints/00000001")["settings"]
     assert settings["generator"]["width"] == 4 and "public" in settings["init"]
     assert settings["losses"]["adversarial"] == "least-squares-sigmoid"
+    # a public U-Net keeps its own places of dropout
+    shown = street.done(*model, "--init", str(_public_file(street)), "--dry-run").out
+    assert any(line.split()[:2] == ["generator.dropout_place", "behind"] for line in shown.splitlines())
+    street.done(*model, *judge, "--init", "public.pth", "--name", "by-public")
+    network = read_state(street.path / "runs/by-public/checkpoints/00000001")["networks"]["generator"]
+    assert network["arguments"]["dropout_place"] == "behind" and network["arguments"]["depth"] == 5
     shown = street.done(*model, "--init", "a.safetensors", "--dry-run").out
     assert any(line.startswith("generator.width") and "weights " in line for line in shown.splitlines())
     (street.path / "broken.pth").write_bytes(b"no")
@@ -429,7 +445,7 @@ def test_public_colourisation_is_imported_as_such(street: Street) -> None:
     """A U-Net of one channel to two in the public code's names, and our own export of such a run."""
     torch.manual_seed(0)
     arguments: dict[str, Any] = {"in_channels": 1, "out_channels": 2, "width": 4, "depth": 5, "bias": "output"}
-    public = UNet(**arguments, dropout_layers=(1, 3))
+    public = UNet(**arguments, dropout_place="behind")
     row = next(row for row in FORMATS if row.network == "unet" and row.name.startswith("pytorch-Cycle"))
     torch.save(export_state_dict(row, arguments, dict(public.state_dict())), street.path / "c.pth")
     trained(street, "colourisation")

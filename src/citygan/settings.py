@@ -120,6 +120,9 @@ class GeneratorSettings:
     """Times the picture is halved; null: as often as its sides allow, at most 8 (pix2pix, section 6.1.1)."""
     dropout: float = 0.5
     """Rate in the three innermost decoder layers, in ResNets in each block; 0 is off."""
+    dropout_place: Literal["innermost", "behind"] = "innermost"
+    """U-Net: the three innermost decoder layers (pix2pix, section 6.1.1), or those behind the innermost that are as wide
+    as it, as in the public PyTorch code."""
     skips: bool = True
     """U-Net: whether the decoder sees the encoder's maps; false is the encoder-decoder (pix2pix, section 4.3)."""
     norm: Literal["batch", "instance", "none"] = "batch"

@@ -32,7 +32,7 @@ class UNet(nn.Module):
         out_channels: C of the output.
         width: Filters of the first layer; they double up to eight times that.
         depth: Times the picture is halved; both sides must be multiples of 2 ** depth.
-        dropout: Rate of dropout in the decoder layers told by `dropout_layers`.
+        dropout: Rate of dropout in the decoder layers told by `dropout_place`.
         skips: Whether the decoder sees the encoder's maps; without, it is the encoder-decoder.
         norm: `batch`, `instance` or `none`.
         upsample: `transposed` convolutions as in the paper, or a `nearest` or `bilinear` resize and a 3x3 convolution.
@@ -40,8 +40,8 @@ class UNet(nn.Module):
         bias: Which convolutions have one: only the output (`output`, as in the public PyTorch code with batch norm or
             none, which so can load what is trained here), all (as there with instance norm), or those that no norm
             follows (`needed`).
-        dropout_layers: The first and the number of the decoder layers with dropout, the innermost being 0: the paper's
-            are the three innermost; the public PyTorch code begins behind the innermost.
+        dropout_place: The three `innermost` decoder layers, as in the paper; or, as in the public PyTorch code, those
+            `behind` the innermost that are as wide as it, three of them at depth 8.
 
     Shape:
         [N, in_channels, H, W] in [-1, 1] -> [N, out_channels, H, W] in (-1, 1)
@@ -59,13 +59,14 @@ class UNet(nn.Module):
         upsample: Upsampling = "transposed",
         norm_ends: bool = False,
         bias: Literal["needed", "output", "all"] = "output",
-        dropout_layers: tuple[int, int] = (0, 3),
+        dropout_place: Literal["innermost", "behind"] = "innermost",
     ) -> None:
         super().__init__()
         if not 1 <= depth <= 16:
             raise ValueError(f"expected a depth from 1 to 16, got {depth}")
         self.depth = depth
         self.skips = skips
+        first, end = (0, 3) if dropout_place == "innermost" else (1, max(1, depth - 4))
         widths = [min(width * 2**i, width * 8) for i in range(depth)]
         ends, inside = bias != "output", bias == "all" or (bias == "needed" and norm == "none")
         self.down = nn.ModuleList()
@@ -86,7 +87,7 @@ class UNet(nn.Module):
             self.up.append(_doubling(upsample, before, after, bias=last or inside))
             if not last:
                 self.up_norm.append(norm_layer(norm, after))
-                noisy = 0 <= depth - 1 - i - dropout_layers[0] < dropout_layers[1] and dropout > 0
+                noisy = first <= depth - 1 - i < end and dropout > 0
                 self.dropout.append(Dropout(dropout) if noisy else nn.Identity())
         init_normal(self)
 

@@ -99,7 +99,7 @@ def _unet(tensors: Tensors) -> Arguments:
         "out_channels": size(tensors, "model.model.3.weight", 1),
         "width": size(tensors, "model.model.0.weight", 0),
         "depth": depth,
-        "dropout_layers": (1, max(0, depth - 5)),
+        "dropout_place": "behind",
         **_norm(tensors, f"{_block(1)}.1"),
     }
 

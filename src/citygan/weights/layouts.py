@@ -57,7 +57,7 @@ class Imported:
 
 
 # arguments that are settings of `train` too
-SETTINGS = ("width", "depth", "dropout", "norm", "blocks", "receptive_field", "skips", "upsample")
+SETTINGS = ("width", "depth", "dropout", "dropout_place", "norm", "blocks", "receptive_field", "skips", "upsample")
 _TOLD = ("in_channels", "out_channels", "width", "depth", "blocks", "halvings", "receptive_field", "norm", "dropout")
 
 
