@@ -121,8 +121,8 @@ class GeneratorSettings:
     dropout: float = 0.5
     """Rate in the three innermost decoder layers, in ResNets in each block; 0 is off."""
     dropout_place: Literal["innermost", "behind"] = "innermost"
-    """U-Net: the three innermost decoder layers (pix2pix, section 6.1.1), or those behind the innermost that are as wide
-    as it, as in the public PyTorch code."""
+    """U-Net: the three innermost decoder layers (pix2pix, section 6.1.1), or those behind the innermost that are as
+    wide as it, as in the public PyTorch code."""
     skips: bool = True
     """U-Net: whether the decoder sees the encoder's maps; false is the encoder-decoder (pix2pix, section 4.3)."""
     norm: Literal["batch", "instance", "none"] = "batch"
