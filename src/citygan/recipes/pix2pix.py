@@ -1,4 +1,7 @@
-"""pix2pix: a generator learns against a discriminator that sees its input (Isola et al., sections 3.1 to 3.3)."""
+"""pix2pix: a generator learns against a discriminator that sees its input (Isola et al., sections 3.1 to 3.3).
+
+What it is shown and what it paints are views of the same pictures: any of the paper's tasks is a pair of them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from citygan.losses import ADVERSARIAL, RECONSTRUCTION
 from citygan.losses.adversarial import Judged
 from citygan.models import DISCRIMINATORS, GENERATORS, lookup
 from citygan.recipes.base import Recipe, Update, group_of
-from citygan.recipes.inputs import InputEncoder
+from citygan.recipes.views import View
 
 
 class Pix2Pix(Recipe):
@@ -22,7 +25,8 @@ class Pix2Pix(Recipe):
 
     Args:
         settings: Weights of the terms, rates.
-        inputs: Turns a batch into the generator's input.
+        inputs: What the generator is shown of a batch.
+        outputs: What it is to paint of it.
         generator: The constructor's arguments, as the checkpoint keeps them.
         discriminator: The same; None where the adversarial term has no weight.
     """
@@ -30,11 +34,13 @@ class Pix2Pix(Recipe):
     def __init__(
         self,
         settings: Settings,
-        inputs: InputEncoder,
+        inputs: View,
+        outputs: View,
         generator: dict[str, Any],
         discriminator: dict[str, Any] | None,
     ) -> None:
         self.inputs = inputs
+        self.outputs = outputs
         self.lambda_gan = settings.losses.lambda_gan
         self.lambda_l1 = settings.losses.lambda_l1
         self.adversarial = lookup(ADVERSARIAL, settings.losses.adversarial, "adversarial loss")
@@ -52,8 +58,7 @@ class Pix2Pix(Recipe):
             self.groups["discriminator"] = group_of("discriminator", settings.optimizer)
 
     def updates(self, batch: Batch) -> Iterator[Update]:
-        assert batch.photo is not None
-        x, real = self.inputs(batch), batch.photo
+        x, real = self.inputs(batch), self.outputs(batch)
         fake = self.networks["generator"](x)
         if "discriminator" not in self.networks:
             yield Update("generator", self._reconstruction(fake, real))

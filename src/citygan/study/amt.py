@@ -107,6 +107,13 @@ def show_runs(
     _check_given(out, names)
     split = _split_of(prepared, out, split)
     for translator in translators:
+        if translator.output_kind != "photo":
+            hint = "citygan evaluate --metric miou scores label maps"
+            raise UsageError(
+                f"it paints {translator.output_kind} maps, and people are asked about photos",
+                where=f"--run {run_name(translator)}",
+                hint=hint,
+            )
         split_for(translator, prepared, split, scored=True)
     rows = tuple(Row(f"run-{number}", name) for number, name in enumerate(names, 1))
     study = dataclasses.replace(study, rows=rows)
