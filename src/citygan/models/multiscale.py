@@ -1,7 +1,7 @@
 """The multi-scale discriminator of pix2pixHD (Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation
 with Conditional GANs", section 3.2): the same PatchGAN, with weights of its own, on each level of a picture pyramid.
 
-Feature matching (its equation 5) compares what real and generated pictures leave behind every layer: `features=True`
+Feature matching (its equation 4) compares what real and generated pictures leave behind every layer: `features=True`
 gives those maps together with the logits, of one pass.
 """
 
