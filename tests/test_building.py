@@ -68,6 +68,13 @@ def _label(data: PreparedSet) -> np.ndarray:
 VARIANTS: dict[str, dict[str, Any]] = {
     **{name: {"generator": {"name": name}} for name in GENERATORS},
     **{name: {"discriminator": {"name": name}} for name in DISCRIMINATORS},
+    "local-enhancer": {"generator": {"name": "local-enhancer", "halvings": 2, "blocks": 2}},
+    "pix2pixHD": {
+        "generator": {"name": "resnet", "halvings": 3, "blocks": 2, "norm": "instance", "dropout": 0},
+        "discriminator": {"name": "multiscale", "scales": 2, "norm": "instance"},
+        "losses": {"adversarial": "least-squares"},
+    },
+    "two scales, shared": {"discriminator": {"name": "multiscale", "scales": 2, "shared_pass": True}},
     **{name: {"losses": {"adversarial": name}} for name in ADVERSARIAL},
     "encoder-decoder": {"generator": {"skips": False}, "train": {"batch": 2}},
     "resize": {"generator": {"upsample": "bilinear"}},
@@ -162,6 +169,8 @@ def test_a_record_from_before_there_were_options_still_describes_its_generator(d
             "discriminator pixelgan has no receptive_field",
         ),
         ({"discriminator": {"name": "resnet18", "norm": "none"}}, "resnet18 has no norm"),
+        ({"discriminator": {"scales": 2}}, "the discriminator patchgan has no scales, discriminator.scales"),
+        ({"generator": {"halvings": 3}}, "the generator unet has no halvings, generator.halvings"),
         ({"generator": {"name": "resnt"}}, "Did you mean resnet?"),
         ({"losses": {"adversarial": "wgan"}}, "no adversarial loss named 'wgan'. There are: cross-entropy, hinge"),
     ],
@@ -197,6 +206,7 @@ def test_a_generator_that_takes_anything_is_given_everything(
         ((36, 36), "unet", "cannot be halved 4 times"),
         ((4, 4), "resnet", r"at least 8.*--size 8x8"),
         ((36, 60), "deeplabv3", r"multiples of 8, .*--size 32x64"),
+        ((96, 32), "local-enhancer", r"multiples of 32, at least 64, .*--size 96x64"),
     ],
 )
 def test_sizes_that_a_generator_cannot_take_are_refused_with_the_nearest(

@@ -48,6 +48,17 @@ def test_hinge_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
+def test_the_terms_of_all_scales_are_added(name: str) -> None:
+    pair, coarse = ADVERSARIAL[name], LOGITS[:1, :1] * 3
+    for real in (True, False):
+        together = pair.judge((LOGITS, coarse), real)
+        assert float(together) == pytest.approx(float(pair.judging(LOGITS, real) + pair.judging(coarse, real)))
+        assert torch.equal(pair.judge(LOGITS, real), pair.judging(LOGITS, real))
+    assert float(pair.fool((LOGITS, coarse))) == pytest.approx(float(pair.fooling(LOGITS) + pair.fooling(coarse)))
+    assert torch.equal(pair.fool(LOGITS), pair.fooling(LOGITS))
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
 def test_discriminator_and_generator_pull_against_each_other(name: str) -> None:
     pair = ADVERSARIAL[name]
     logits = torch.tensor([-0.3, 0.2], requires_grad=True)

@@ -15,8 +15,10 @@ import torchvision
 from torch import nn
 
 from citygan.models import DISCRIMINATORS, GENERATORS
+from citygan.models.convolution import Scoring
 from citygan.models.deeplab import DeepLabGenerator
-from citygan.models.layers import BatchNorm2d, InstanceNorm2d, norm_layer
+from citygan.models.enhancer import LocalEnhancer
+from citygan.models.layers import BatchNorm2d, InstanceNorm2d, norm_layer, pyramid
 from citygan.models.layers import test_time as at_test_time
 from citygan.models.patchgan import PatchGAN, PixelGAN
 from citygan.models.resnet import ResNet
@@ -31,9 +33,15 @@ FIRST_NORMS = [("unet", "batch"), ("unet", "instance"), ("unet", "none"), ("resn
 def made(table: Mapping[str, type[nn.Module]], name: str, **offered: Any) -> nn.Module:
     """A network of a table, narrow, with what its constructor takes of the arguments."""
     takes = inspect.signature(table[name]).parameters
-    offered = {"width": 4, "depth": 5, "blocks": 2, "out_channels": 3} | offered
+    offered = {"width": 4, "depth": 5, "blocks": 2, "halvings": 2, "out_channels": 3} | offered
     torch.manual_seed(0)
     return table[name](**{key: value for key, value in offered.items() if key in takes})
+
+
+def judged(discriminator: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The logits of every scale, of which most have one."""
+    logits = discriminator(x)
+    return (logits,) if isinstance(logits, torch.Tensor) else logits
 
 
 def check_gradients(network: nn.Module) -> None:
@@ -82,18 +90,19 @@ def test_generators_are_decided_by_the_seed(name: str) -> None:
 @pytest.mark.parametrize("side", [32, 64])
 def test_discriminators_pass_gradients_to_all_weights(name: str, side: int) -> None:
     discriminator = made(DISCRIMINATORS, name, in_channels=6, photo_channels=3)
-    logits = discriminator(torch.rand(2, 6, side, side))
-    assert logits.shape[:2] == (2, 1) and logits.dim() == 4
-    logits.mean().backward()
+    logits = judged(discriminator, torch.rand(2, 6, side, side))
+    assert all(x.shape[:2] == (2, 1) and x.dim() == 4 for x in logits)
+    torch.stack([x.mean() for x in logits]).sum().backward()
     check_gradients(discriminator)
-    assert discriminator(torch.rand(1, 6, side, side)).shape == (1, *logits.shape[1:])
+    alone = judged(discriminator, torch.rand(1, 6, side, side))
+    assert [x.shape for x in alone] == [(1, *x.shape[1:]) for x in logits]
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_discriminators_without_a_condition_see_the_photo_alone(name: str, channels: int) -> None:
     discriminator = made(DISCRIMINATORS, name, in_channels=channels, photo_channels=channels)
-    assert torch.isfinite(discriminator(torch.rand(1, channels, 32, 32))).all()
+    assert all(torch.isfinite(x).all() for x in judged(discriminator, torch.rand(1, channels, 32, 32)))
 
 
 def test_unet_has_the_channels_and_parameters_of_the_paper() -> None:
@@ -341,6 +350,85 @@ def test_resnet_computes_what_the_public_one_computed(shared: Path) -> None:
     with torch.inference_mode():
         output = network(torch.from_numpy(stored["input"]))
     assert np.abs(output.numpy() - stored["output0"]).max() < 1e-4
+
+
+# pix2pixHD
+
+
+@pytest.mark.parametrize("scales", [1, 2, 3])
+def test_every_scale_sees_the_picture_at_half_the_size_of_the_one_before(scales: int) -> None:
+    network = made(DISCRIMINATORS, "multiscale", in_channels=3, scales=scales)
+    seen: list[torch.Size] = []
+    for scale in network.scales:  # type: ignore[union-attr]
+        scale.convolutions[0].register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
+    x = torch.rand(1, 3, 50, 67)
+    maps = network(x, features=True)
+    assert seen == [(1, 3, 50, 67), (1, 3, 25, 34), (1, 3, 13, 17)][:scales]  # once each
+    assert [len(of_scale) for of_scale in maps] == [5] * scales
+    assert [m.shape[1] for m in maps[0]] == [4, 8, 16, 32, 1]
+    network.eval()
+    logits = network(x)
+    assert all(torch.equal(a, of_scale[-1]) for a, of_scale in zip(logits, network(x, features=True), strict=True))
+
+
+def test_a_level_of_the_pyramid_is_the_mean_of_what_lies_inside() -> None:
+    x = torch.arange(20.0).view(1, 1, 4, 5)
+    first, second, third = pyramid(x, 3)
+    assert first is x and third.shape == (1, 1, 1, 2)
+    rows, columns = ([0, 1], [1, 2, 3]), ([0, 1], [1, 2, 3], [3, 4])
+    expected = [[float(x[0, 0][r][:, c].mean()) for c in columns] for r in rows]
+    torch.testing.assert_close(second[0, 0], torch.tensor(expected))
+
+
+def test_multiscale_has_the_filters_and_parameters_of_the_public_one() -> None:
+    with torch.device("meta"):
+        network = DISCRIMINATORS["multiscale"](39, norm="instance", bias="all", scales=2)
+        widest = DISCRIMINATORS["multiscale"](3, width=128, receptive_field=574, scales=1)
+    assert [c.out_channels for c in network.scales[0].convolutions] == [64, 128, 256, 512]  # type: ignore[index,union-attr]
+    assert [c.out_channels for c in widest.scales[0].convolutions] == [128, 256, *[512] * 5]  # type: ignore[index,union-attr]
+    each = 39 * 1024 + 64 + sum(16 * a * 2 * a + 2 * a for a in (64, 128, 256)) + 16 * 512 + 1
+    assert sum(p.numel() for p in network.parameters()) == 2 * each
+    with pytest.raises(ValueError, match="1 to 8 scales, got 0"):
+        made(DISCRIMINATORS, "multiscale", in_channels=3, scales=0)
+
+
+@pytest.mark.parametrize("margin", [1, 2])
+@pytest.mark.parametrize("grad", [True, False])
+def test_the_output_of_a_patchgan_is_that_of_a_plain_convolution(margin: int, grad: bool) -> None:
+    torch.manual_seed(0)
+    layer = Scoring(5, margin)
+    nn.init.normal_(layer.bias)  # type: ignore[arg-type]
+    x = torch.rand(2, 5, 6, 9)
+    with torch.set_grad_enabled(grad):
+        expected = F.conv2d(x, layer.weight, layer.bias, padding=margin)
+        torch.testing.assert_close(layer(x), expected)
+    assert expected.shape[2:] == (6 + 2 * margin - 3, 9 + 2 * margin - 3)
+
+
+def test_the_local_enhancer_has_the_filters_of_the_public_one() -> None:
+    with torch.device("meta"):
+        network = LocalEnhancer(36)
+    assert [c.out_channels for c in network.coarse.down] == [128, 256, 512, 1024]
+    assert (network.coarse.first.out_channels, len(network.coarse.blocks)) == (64, 9)
+    (enhancer,) = network.enhancers
+    assert (enhancer.first.out_channels, len(enhancer.blocks), len(enhancer.down)) == (32, 3, 1)
+    assert (network.multiple, network.smallest) == (32, 64)
+    with pytest.raises(ValueError, match="1 to 4 enhancers, got 5"):
+        LocalEnhancer(3, enhancers=5)
+
+
+def test_the_local_enhancer_adds_what_the_coarse_generator_saw() -> None:
+    network = made(GENERATORS, "local-enhancer", in_channels=3, norm="none")
+    assert isinstance(network, LocalEnhancer)
+    x = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        whole = network(x)
+        for convolution in network.coarse.up:
+            convolution.weight.zero_()
+            convolution.bias.zero_()
+        (enhancer,) = network.enhancers
+        torch.testing.assert_close(network(x), network.output(enhancer.maps(x)).tanh())
+        assert not torch.allclose(network(x), whole)
 
 
 # trunks of torchvision

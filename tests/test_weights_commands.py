@@ -28,7 +28,8 @@ from citygan.yamlfile import read_yaml
 from tests.street import Street
 
 Tensors = dict[str, torch.Tensor]
-UNET, PATCHGAN = FORMATS[0], FORMATS[3]
+ROW = {str(row): row for row in FORMATS}
+UNET, PATCHGAN = ROW["pytorch-CycleGAN-and-pix2pix U-Net"], ROW["pytorch-CycleGAN-and-pix2pix PatchGAN"]
 SMALL = {"in_channels": 3, "width": 4, "depth": 5}
 NET = ("--set", "generator.width=4", "--set", "generator.depth=5", "--set", "discriminator.width=4")
 
@@ -44,6 +45,15 @@ def judge(in_channels: int = 6) -> Tensors:
     """A PatchGAN as the public code saves it."""
     there = {"in_channels": in_channels, "width": 4, "receptive_field": 16, "bias": "ends"}
     return export_state_dict(PATCHGAN, there, DISCRIMINATORS["patchgan"](**there).state_dict())
+
+
+def hd(what: str, **arguments: Any) -> Tensors:
+    """A network of pix2pixHD as its code saves it, with input of three channels."""
+    torch.manual_seed(0)
+    row = ROW[f"pix2pixHD {what}"]
+    there = {"width": 4, "norm": "instance", "bias": "all", **arguments}
+    table = GENERATORS if row.role == "generator" else DISCRIMINATORS
+    return export_state_dict(row, there, table[row.network](**there).state_dict())
 
 
 @pytest.fixture
@@ -85,6 +95,50 @@ def test_pictures_are_what_a_generator_takes_unless_it_is_said(files: Street) ->
     assert city.translate(np.zeros((32, 32, 3), np.uint8)).shape == (32, 32, 3)
 
 
+def test_both_networks_of_pix2pixhd_are_trained_on_and_saved_as_they_came(files: Street) -> None:
+    of_all = {"in_channels": 3, "blocks": 2, "halvings": 2}
+    for name, generator in (("enhancer", hd("local enhancer", **of_all)),
+                            ("global", hd("global generator", **of_all, dropout=0.0))):  # fmt: skip
+        torch.save(generator, "G.pth")
+        torch.save(hd("multi-scale discriminator", in_channels=6, scales=2), "D.pth")
+        said = ("--classes", "cityscapes", "--discriminator", "D.pth", "--name", name)
+        done = files.done("weights", "import", "G.pth", *said)
+        assert "halvings 2" in done.err and "norm instance" in done.err and "assumed" not in done.err
+        assert load(name).translate(np.full((32, 32), 7, np.uint8)).shape == (32, 32, 3)
+        for role, file in (("generator", "G"), ("discriminator", "D")):
+            files.done("weights", "export", name, f"{name}-{file}.pth", "--network", role, "--format", "pix2pixHD")
+            given, back = (torch.load(f, weights_only=True) for f in (f"{file}.pth", f"{name}-{file}.pth"))
+            assert given.keys() == back.keys() and all(torch.equal(t, back[key]) for key, t in given.items())
+        onward = ("--config", f"runs/{name}/config.yaml", "--steps", "1", "--name", f"{name}-on")
+        files.done("train", "--data", "tiny", "--init", name, *onward)
+        networks = read_state(Path(f"runs/{name}-on/checkpoints/00000001"))["networks"]
+        assert networks["generator"]["arguments"]["halvings"] == 2
+        assert networks["discriminator"]["name"] == "multiscale"
+        assert networks["discriminator"]["arguments"]["scales"] == 2
+
+
+def test_the_rate_of_dropout_that_a_file_does_not_tell_is_told(files: Street) -> None:
+    def said(*how: str) -> str:
+        return files.done("weights", "import", *how).err
+
+    assert "norm batch, dropout 0.5 assumed (--dropout)\n" in said("G.pth")
+    given = said("G.pth", "--dropout", "0.2", "--name", "given")
+    assert "dropout 0.2\n" in given and "assumed" not in given
+    kept = read_state(Path("runs/given/checkpoints/00000000"))["networks"]["generator"]["arguments"]["dropout"]
+    assert kept == 0.2
+    files.done("weights", "export", "given", "given.safetensors")
+    told = said("given.safetensors")
+    assert "dropout 0.2\n" in told and "assumed" not in told
+
+
+def test_dropout_goes_to_networks_that_have_it(files: Street) -> None:
+    torch.save(hd("local enhancer", in_channels=3, blocks=1, halvings=2), "E.pth")
+    by = ("weights", "import", "E.pth", "--dropout")
+    files.refused(2, "pix2pixHD local enhancer, which has no dropout", "Leave it out", by=(*by, "0.3"))
+    files.done(*by, "0", "--name", "e")
+    assert load("e").translate(np.full((32, 32, 3), 7, np.uint8)).shape == (32, 32, 3)
+
+
 @pytest.mark.parametrize("mode", ["paper", "deterministic"])
 def test_one_hot_and_edges(files: Street, mode: str) -> None:
     channels = len(CITYSCAPES.classes) + 1
@@ -101,6 +155,7 @@ def test_what_cannot_be_imported_is_told(files: Street) -> None:
     torch.save({key: t for key, t in public().items() if key != "model.model.3.bias"}, "missing.pth")
     torch.save({key: torch.full_like(t, torch.nan) if t.dim() == 4 else t for key, t in public().items()}, "nan.pth")
     torch.save({"state_dict": public(), "epoch": 3}, "inside.pth")
+    torch.save({"layer5.conv2d_list.0.weight": torch.zeros(19, 8, 3, 3)}, "adapted.pth")
     torch.save({"scale0_layer0.0.weight": torch.zeros(4, 6, 4, 4)}, "hd.pth")
     torch.save(judge(5), "five.pth")
     Path("torn.pth").write_bytes(Path("G.pth").read_bytes()[:-200])
@@ -109,7 +164,8 @@ def test_what_cannot_be_imported_is_told(files: Street) -> None:
         (6, "missing: model.model.3.bias", ["missing.pth"]),
         (6, "not finite", ["nan.pth"]),
         (6, "entry state_dict holds tensors", ["inside.pth"]),
-        (6, "pix2pixHD's multi-scale discriminator, recognised, but not supported", ["hd.pth"]),
+        (6, "AdaptSegNet's or ADVENT's DeepLabV2, recognised, but not supported", ["adapted.pth"]),
+        (6, "looks like pix2pixHD multi-scale discriminator, but does not fit", ["hd.pth"]),
         (6, "an optimizer's state", ["O.pth"]),
         (6, "torn.pth", ["torn.pth"]),
         (6, "no such file", ["none.pth"]),
@@ -247,6 +303,8 @@ def test_onnx_computes_what_we_compute(files: Street) -> None:
         ("enhanced", {"depth": 4}),
         ("patchgan", {"receptive_field": 16}),
         ("pixelgan", {"norm": "instance"}),
+        ("multiscale", {"norm": "instance", "scales": 2}),
+        ("local-enhancer", {"norm": "instance", "blocks": 1, "halvings": 1, "local_blocks": 1}),
         ("deeplabv3", {}),
         ("resnet18", {"photo_channels": 3}),
     ],

@@ -164,6 +164,8 @@ def _discriminator(settings: Settings, in_channels: int, channels: int) -> dict[
 def _options(chosen: GeneratorSettings | DiscriminatorSettings) -> dict[str, Any]:
     """What a group of settings offers to a network's constructor."""
     options = dataclasses.asdict(chosen)
+    if options.get("halvings", 0) is None:  # the network's own
+        del options["halvings"]
     return {key: value for key, value in options.items() if key not in ("name", "conditional", "shared_pass")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Mapping
@@ -73,17 +74,7 @@ def import_run(path: Path, meaning: Meaning, name: str | None = None, discrimina
             where=path,
             hint=f"A run needs a generator: citygan weights import G.pth --discriminator {path.name}",
         )
-    arguments = dict(generator.arguments)
-    if meaning.dropout is not None:
-        if not 0 <= meaning.dropout < 1:
-            raise UsageError(f"expected from 0 to below 1, got {meaning.dropout}", where="--dropout")
-        if "dropout" in arguments and meaning.dropout != arguments["dropout"] and generator.name == "resnet":
-            raise UsageError(
-                f"the names in the file tell a dropout of {arguments['dropout']}",
-                where="--dropout",
-                hint="Leave it out",
-            )
-        arguments["dropout"] = meaning.dropout
+    arguments = _with_dropout(generator, meaning.dropout)
     inputs, outputs = _sides(meaning, arguments["in_channels"], arguments.get("out_channels", 3), record, path)
     parts = {"generator": generator.tensors}
     networks = {"generator": {"name": generator.name, "arguments": arguments}}
@@ -123,6 +114,31 @@ def import_run(path: Path, meaning: Meaning, name: str | None = None, discrimina
     run = new_run(settings, name, origin, fill=fill, stem=NAME)
     write_last(runs_home(), run.name)
     return run
+
+
+def _with_dropout(generator: Imported, given: float | None) -> dict[str, Any]:
+    """The constructor's arguments, with the rate of dropout that was given."""
+    arguments = dict(generator.arguments)
+    if given is None:
+        return arguments
+    if not 0 <= given < 1:
+        raise UsageError(f"expected from 0 to below 1, got {given}", where="--dropout")
+    if "dropout" in arguments and given != arguments["dropout"] and generator.name == "resnet":
+        told = f"the names in the file tell a dropout of {arguments['dropout']}"
+        raise UsageError(told, where="--dropout", hint="Leave it out")
+    if generator.default("dropout") is not None:
+        arguments["dropout"] = given
+    elif given > 0:
+        raise UsageError(f"{generator.format}, which has no dropout", where="--dropout", hint="Leave it out")
+    return arguments
+
+
+def described(generator: Imported, dropout: float | None) -> str:
+    """A generator in words, with the rate of dropout that it gets where its file does not tell."""
+    rate = generator.default("dropout")
+    if "dropout" in generator.arguments or rate is None or dropout is not None:
+        return str(dataclasses.replace(generator, arguments=_with_dropout(generator, dropout)))
+    return f"{generator}, dropout {rate} assumed (--dropout)"
 
 
 def _sides(

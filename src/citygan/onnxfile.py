@@ -22,6 +22,8 @@ KEY = "citygan"  # entry of the model's metadata
 def to_onnx(network: nn.Module, channels: int, record: str, where: Path) -> tuple[bytes, str]:
     """The model `input` [N, C, H, W] -> `output`, both float32, by running statistics and without dropout.
 
+    A network with several outputs, such as a discriminator of several scales, has `output0`, `output1` and so on.
+
     Any N; any H and W that the network takes, or only 256x256 (or the next that it takes) where it cannot be exported
     otherwise.
 
@@ -80,6 +82,7 @@ def _model(network: nn.Module, channels: int, multiple: int, least: int, *, free
     example = torch.zeros(2, channels, multiple * (least + 1), multiple * (least + (2 if free else 1)))
     if not free:
         example = torch.zeros(2, channels, multiple * least, multiple * least)
+    count = len(_outputs(network, example[:1]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         level = logging.root.manager.disable
@@ -91,7 +94,7 @@ def _model(network: nn.Module, channels: int, multiple: int, least: int, *, free
                 dynamo=True,
                 verbose=False,
                 input_names=["input"],
-                output_names=["output"],
+                output_names=["output"] if count == 1 else [f"output{i}" for i in range(count)],
                 dynamic_shapes=({0: dim("batch", min=1, max=1024), **sides},),
                 external_data=False,
             )
@@ -110,7 +113,12 @@ def _difference(network: nn.Module, data: bytes, channels: int, sides: list[tupl
     worst = 0.0
     for batch, (height, width) in enumerate(sides, 1):
         x = torch.rand(batch, channels, height, width, generator=random) * 2 - 1
-        theirs = torch.from_numpy(session.run(None, {"input": x.numpy()})[0])
-        ours = network(x)
-        worst = max(worst, float("inf") if theirs.shape != ours.shape else float((theirs - ours).abs().max()))
+        found = [torch.from_numpy(array) for array in session.run(None, {"input": x.numpy()})]
+        for theirs, ours in zip(found, _outputs(network, x), strict=True):
+            worst = max(worst, float("inf") if theirs.shape != ours.shape else float((theirs - ours).abs().max()))
     return worst
+
+
+def _outputs(network: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    found = network(x)
+    return (found,) if isinstance(found, torch.Tensor) else tuple(found)

@@ -126,11 +126,13 @@ class GeneratorSettings:
     skips: bool = True
     """U-Net: whether the decoder sees the encoder's maps; false is the encoder-decoder (pix2pix, section 4.3)."""
     norm: Literal["batch", "instance", "none"] = "batch"
-    """U-Net and ResNet: the norm behind most convolutions."""
+    """U-Net, ResNet and local enhancer: the norm behind most convolutions."""
     upsample: Literal["transposed", "nearest", "bilinear"] = "transposed"
     """U-Nets: transposed convolutions as in the paper, or a resize of that kind and a 3x3 convolution."""
     blocks: int = 9
-    """ResNet: residual blocks; the published ones have 6 or 9."""
+    """ResNet and local enhancer: residual blocks; the published ones have 6 or 9."""
+    halvings: int | None = None
+    """ResNet and local enhancer: times the picture is halved before these blocks; null: 2 and 4, as published."""
     backbone: Literal["resnet50", "resnet101"] = "resnet50"
     """DeepLabV3: the trunk."""
 
@@ -140,6 +142,12 @@ class GeneratorSettings:
             (self.depth is None or 4 <= self.depth <= 12, "generator.depth", self.depth, "from 4 to 12, or null"),
             (0.0 <= self.dropout < 1.0, "generator.dropout", self.dropout, "from 0 to below 1"),
             (1 <= self.blocks <= 64, "generator.blocks", self.blocks, "from 1 to 64"),
+            (
+                self.halvings is None or 1 <= self.halvings <= 8,
+                "generator.halvings",
+                self.halvings,
+                "from 1 to 8, or null",
+            ),
         )
 
 
@@ -152,10 +160,12 @@ class DiscriminatorSettings:
     width: int = 64
     """Filters of the first layer."""
     receptive_field: int = 70
-    """PatchGAN: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2), or
+    """PatchGANs: side in pixels of the patch that one output sees: 16, 70 or 286 (pix2pix, section 6.1.2), or
     34, 142, 574."""
     norm: Literal["batch", "instance", "none"] = "batch"
-    """PatchGAN and PixelGAN: the norm behind all convolutions but the first and the last."""
+    """All but ResNet-18: the norm behind all convolutions but the first and the last."""
+    scales: int = 3
+    """Multi-scale: levels of the picture pyramid, each with a PatchGAN of its own."""
     conditional: bool = True
     """Whether it sees the generator's input beside the photo (pix2pix, equations 1 and 2)."""
     shared_pass: bool = False
@@ -171,6 +181,7 @@ class DiscriminatorSettings:
                 field,
                 "one of 16, 34, 70, 142, 286, 574 (1x1 is discriminator.name=pixelgan)",
             ),
+            (1 <= self.scales <= 8, "discriminator.scales", self.scales, "from 1 to 8"),
         )
 
 

@@ -42,11 +42,11 @@ def import_(
     ] = "paper",
 ) -> None:
     """Turn public weights into a run; prints the run's folder."""
-    from citygan.importing import Meaning, import_run, read_network
+    from citygan.importing import Meaning, described, import_run, read_network
     from citygan.progress import print_path, say
     from citygan.runs import read_settings
 
-    say(str(read_network(file)[0]))
+    say(described(read_network(file)[0], dropout))
     run = import_run(file, Meaning(classes, encoding, edges, dropout, mode), name, discriminator)
     print_path(run)
     what = "pictures" if read_settings(run).input.array == "source" else "labels"

@@ -1,15 +1,19 @@
 """Adversarial terms (pix2pix, equations 1 and 2 and section 3.3), each a pair of what D and what G minimises.
 
-D gives logits, above 0 for real, of any shape; each is judged by itself and all are averaged.
+D gives logits, above 0 for real, of any shape; each is judged by itself and all are averaged. A D of several scales
+gives them of each, and the terms of all scales are added (pix2pixHD, equation 3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Judged = Tensor | Sequence[Tensor]  # logits, or those of each scale
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,22 @@ class Adversarial:
 
     judging: Callable[[Tensor, bool], Tensor]
     fooling: Callable[[Tensor], Tensor]
+
+    def judge(self, judged: Judged, real: bool) -> Tensor:
+        """What D minimises, over all its scales: a scalar, float32."""
+        return _added([self.judging(logits, real) for logits in _scales(judged)])
+
+    def fool(self, judged: Judged) -> Tensor:
+        """What G minimises, over all of D's scales: a scalar, float32."""
+        return _added([self.fooling(logits) for logits in _scales(judged)])
+
+
+def _scales(judged: Judged) -> Sequence[Tensor]:
+    return (judged,) if isinstance(judged, Tensor) else judged
+
+
+def _added(terms: Sequence[Tensor]) -> Tensor:
+    return terms[0] if len(terms) == 1 else torch.stack(list(terms)).sum()
 
 
 def cross_entropy(logits: Tensor, real: bool) -> Tensor:

@@ -9,7 +9,9 @@ from torch import nn
 
 from citygan.errors import UsageError, did_you_mean
 from citygan.models.deeplab import DeepLabGenerator
+from citygan.models.enhancer import LocalEnhancer
 from citygan.models.fcn import FCN8s
+from citygan.models.multiscale import Multiscale
 from citygan.models.patchgan import PatchGAN, PixelGAN
 from citygan.models.resnet import ResNet
 from citygan.models.resnet18 import ResNet18
@@ -21,8 +23,15 @@ GENERATORS: dict[str, type[nn.Module]] = {
     "resnet": ResNet,
     "enhanced": EnhancedUNet,
     "deeplabv3": DeepLabGenerator,
+    "local-enhancer": LocalEnhancer,
 }
-DISCRIMINATORS: dict[str, type[nn.Module]] = {"patchgan": PatchGAN, "pixelgan": PixelGAN, "resnet18": ResNet18}
+# each gives logits [N, 1, h, w], or a tuple of them, one a scale
+DISCRIMINATORS: dict[str, type[nn.Module]] = {
+    "patchgan": PatchGAN,
+    "multiscale": Multiscale,
+    "pixelgan": PixelGAN,
+    "resnet18": ResNet18,
+}
 SEGMENTERS: dict[str, type[nn.Module]] = {
     "fcn8s": FCN8s,
     "deeplabv3": DeepLabV3,

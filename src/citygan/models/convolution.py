@@ -26,20 +26,25 @@ PICTURE = 4  # channels, at most
 
 
 class Scoring(nn.Conv2d):
-    """A convolution to one channel, 4x4 with stride 1 and padding 1: [N, in, H, W] -> [N, 1, H - 1, W - 1]."""
+    """A convolution to one channel, 4x4 with stride 1: [N, in, H, W] -> [N, 1, H + 2 * margin - 3, W + 2 * margin - 3].
 
-    def __init__(self, in_channels: int) -> None:
-        super().__init__(in_channels, 1, SIDE, 1, PADDING)
+    Args:
+        margin: Zeros around the map: 1 in pix2pix, 2 in pix2pixHD.
+    """
+
+    def __init__(self, in_channels: int, margin: int = PADDING) -> None:
+        super().__init__(in_channels, 1, SIDE, 1, margin)
+        self.margin = margin
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
-        height, width = x.shape[-2:]
+        height, width = (side + 2 * self.margin - SIDE + 1 for side in x.shape[-2:])
         # what each pixel gives to the window that it is the last, ..., the first of
         taps = self.weight.flip(2, 3).permute(0, 2, 3, 1).flatten(0, 2) @ x.flatten(2)
         assert self.bias is not None
         return (
-            F.fold(_at_least_float32(taps), (height - 1, width - 1), SIDE, padding=SIDE - 1 - PADDING)
+            F.fold(_at_least_float32(taps), (height, width), SIDE, padding=SIDE - 1 - self.margin)
             + self.bias[:, None, None]
         )
 

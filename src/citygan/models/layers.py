@@ -142,16 +142,30 @@ class Enlarging(nn.Conv2d):
         return super().forward(F.interpolate(x, scale_factor=2, mode=self.mode))
 
 
-def check_sides(x: Tensor, multiple: int, remedy: str = "") -> None:
-    """Refuses pictures that a network cannot halve as often as it has to.
+def pyramid(x: Tensor, levels: int) -> list[Tensor]:
+    """A picture at several scales, the finest first: [N, C, H, W], [N, C, ceil(H / 2), ceil(W / 2)], and so on.
+
+    Each level is the mean of 3x3 pixels of the one before, at every other of them, without what lies outside, as
+    pix2pixHD's public code has it.
+    """
+    found = [x]
+    while len(found) < levels:
+        found.append(F.avg_pool2d(found[-1], 3, 2, 1, count_include_pad=False))
+    return found
+
+
+def check_sides(x: Tensor, multiple: int, remedy: str = "", smallest: int = 1) -> None:
+    """Refuses pictures that a network cannot halve as often as it has to, or that vanish on the way.
 
     Raises:
-        ValueError: A side is no multiple; told with the next size that is.
+        ValueError: A side is no multiple; told with the next size that is. Or it is too small.
     """
     height, width = x.shape[-2:]
     if height % multiple or width % multiple:
         fitting = f"{-(-width // multiple) * multiple}x{-(-height // multiple) * multiple}"
         raise ValueError(f"expected sides divisible by {multiple}, got {width}x{height}: pad to {fitting}{remedy}")
+    if min(height, width) < smallest:
+        raise ValueError(f"expected sides of at least {smallest}, got {width}x{height}")
 
 
 @contextmanager

@@ -32,6 +32,8 @@ class PatchGAN(nn.Module):
         norm: `batch`, `instance` or `none`; the first layer has none.
         bias: Which convolutions have one: those that no norm follows (`needed`), the first and the output alone
             (`ends`, as the public PyTorch code saves it with batch norm or none), or all (with instance norm).
+        margin: Zeros around every map: 1 in pix2pix, 2 in pix2pixHD's public code, whose maps so never vanish.
+        widest: Filters at most, in all layers but the first; None: eight times `width`.
 
     Shape:
         [N, in_channels, H, W] -> logits [N, 1, H', W'], above 0 for real; for 256x256 and 70: 30x30. Pictures too
@@ -45,31 +47,39 @@ class PatchGAN(nn.Module):
         receptive_field: int = 70,
         norm: Norm = "batch",
         bias: Literal["needed", "ends", "all"] = "needed",
+        margin: int = 1,
+        widest: int | None = None,
     ) -> None:
         super().__init__()
         if receptive_field not in LAYERS:
             raise ValueError(f"expected a receptive field of {', '.join(map(str, LAYERS))}, got {receptive_field}")
         layers = LAYERS[receptive_field]
         inside = bias == "all" or (bias == "needed" and norm == "none")
-        self.smallest = 3 * 2**layers  # the last two convolutions take a pixel each
-        widths = [min(width * 2**i, width * 8) for i in range(layers + 1)]
+        self.smallest = 3 * 2**layers if margin == 1 else 1  # the last two convolutions take a pixel each
+        widths = [width, *(min(width * 2**i, widest or width * 8) for i in range(1, layers + 1))]
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
         for i, after in enumerate(widths):
             before = in_channels if i == 0 else widths[i - 1]
-            self.convolutions.append(nn.Conv2d(before, after, 4, 2 if i < layers else 1, 1, bias=i == 0 or inside))
+            stride = 2 if i < layers else 1
+            self.convolutions.append(nn.Conv2d(before, after, 4, stride, margin, bias=i == 0 or inside))
             self.norms.append(nn.Identity() if i == 0 else norm_layer(norm, after))
-        self.output = Scoring(widths[-1])
+        self.output = Scoring(widths[-1], margin)
         init_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.maps(x)[-1]
+
+    def maps(self, x: Tensor) -> tuple[Tensor, ...]:
+        """What is behind every layer, from the first on: [N, C, H', W'] each; the last are the logits."""
         down, right = (max(0, self.smallest - side) for side in x.shape[-2:])
         if down or right:
             x = F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+        maps = []
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.leaky_relu_(norm(convolution(x)), 0.2)
-        logits: Tensor = self.output(x)
-        return logits
+            maps.append(x)
+        return (*maps, self.output(x))
 
 
 class PixelGAN(nn.Module):

@@ -23,7 +23,56 @@ from citygan.models.layers import Dropout, Norm, check_sides, init_normal, norm_
 HALVINGS = 2
 
 
-class ResNet(nn.Module):
+class Residual(nn.Module):
+    """Pictures to maps of the same size: all but the output.
+
+    Args: As `ResNet`; `bias`: of its convolutions.
+
+    Shape:
+        [N, in_channels, H, W] -> [N, width, H, W]; `beside`, [N, width * 2**halvings, H / 2**halvings, ...], is added
+        before the blocks.
+    """
+
+    def __init__(
+        self, in_channels: int, width: int, blocks: int, dropout: float, norm: Norm, *, bias: bool, halvings: int
+    ) -> None:
+        super().__init__()
+        if blocks < 1:
+            raise ValueError(f"expected at least one block, got {blocks}")
+        if not 1 <= halvings <= 8:
+            raise ValueError(f"expected from 1 to 8 halvings, got {halvings}")
+        self.multiple = 2**halvings
+        self.smallest = 2 * self.multiple  # a map of one pixel has nothing to reflect
+        widths = [width * 2**i for i in range(halvings + 1)]
+        self.first = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=bias)
+        self.first_norm = norm_layer(norm, width)
+        self.down = nn.ModuleList()
+        self.down_norm = nn.ModuleList()
+        for before, after in pairwise(widths):
+            self.down.append(nn.Conv2d(before, after, 3, 2, 1, bias=bias))
+            self.down_norm.append(norm_layer(norm, after))
+        self.blocks = nn.ModuleList(Block(widths[-1], dropout, norm, bias=bias) for _ in range(blocks))
+        self.up = nn.ModuleList()
+        self.up_norm = nn.ModuleList()
+        for before, after in pairwise(reversed(widths)):
+            self.up.append(nn.ConvTranspose2d(before, after, 3, 2, 1, output_padding=1, bias=bias))
+            self.up_norm.append(norm_layer(norm, after))
+
+    def maps(self, x: Tensor, beside: Tensor | None = None) -> Tensor:
+        """What the output is made of."""
+        x = F.relu_(self.first_norm(self.first(x)))
+        for convolution, norm in zip(self.down, self.down_norm, strict=True):
+            x = F.relu_(norm(convolution(x)))
+        if beside is not None:
+            x = x + beside
+        for block in self.blocks:
+            x = block(x)
+        for convolution, norm in zip(self.up, self.up_norm, strict=True):
+            x = F.relu_(norm(convolution(x)))
+        return x
+
+
+class ResNet(Residual):
     """Pictures to pictures of the same size.
 
     Args:
@@ -53,43 +102,14 @@ class ResNet(nn.Module):
         bias: Literal["needed", "output", "all"] = "needed",
         halvings: int = HALVINGS,
     ) -> None:
-        super().__init__()
-        if blocks < 1:
-            raise ValueError(f"expected at least one block, got {blocks}")
-        if not 1 <= halvings <= 8:
-            raise ValueError(f"expected from 1 to 8 halvings, got {halvings}")
-        self.multiple = 2**halvings
-        self.smallest = 2 * self.multiple  # a map of one pixel has nothing to reflect
         inside = bias == "all" or (bias == "needed" and norm == "none")
-        widths = [width * 2**i for i in range(halvings + 1)]
-        self.first = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=inside)
-        self.first_norm = norm_layer(norm, width)
-        self.down = nn.ModuleList()
-        self.down_norm = nn.ModuleList()
-        for before, after in pairwise(widths):
-            self.down.append(nn.Conv2d(before, after, 3, 2, 1, bias=inside))
-            self.down_norm.append(norm_layer(norm, after))
-        self.blocks = nn.ModuleList(Block(widths[-1], dropout, norm, bias=inside) for _ in range(blocks))
-        self.up = nn.ModuleList()
-        self.up_norm = nn.ModuleList()
-        for before, after in pairwise(reversed(widths)):
-            self.up.append(nn.ConvTranspose2d(before, after, 3, 2, 1, output_padding=1, bias=inside))
-            self.up_norm.append(norm_layer(norm, after))
+        super().__init__(in_channels, width, blocks, dropout, norm, bias=inside, halvings=halvings)
         self.output = nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect")
         init_normal(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_sides(x, self.multiple)
-        if min(x.shape[-2:]) < self.smallest:
-            raise ValueError(f"expected sides of at least {self.smallest}, got {x.shape[-1]}x{x.shape[-2]}")
-        x = F.relu_(self.first_norm(self.first(x)))
-        for convolution, norm in zip(self.down, self.down_norm, strict=True):
-            x = F.relu_(norm(convolution(x)))
-        for block in self.blocks:
-            x = block(x)
-        for convolution, norm in zip(self.up, self.up_norm, strict=True):
-            x = F.relu_(norm(convolution(x)))
-        y: Tensor = self.output(x)
+        check_sides(x, self.multiple, smallest=self.smallest)
+        y: Tensor = self.output(self.maps(x))
         return y.tanh()
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from citygan.batch import Batch
 from citygan.config import Settings
 from citygan.losses import ADVERSARIAL, RECONSTRUCTION
+from citygan.losses.adversarial import Judged
 from citygan.models import DISCRIMINATORS, GENERATORS, lookup
 from citygan.recipes.base import Recipe, Update, group_of
 from citygan.recipes.views import View
@@ -79,12 +80,12 @@ class Pix2Pix(Recipe):
         """What the discriminator sees: input and picture, or the picture alone."""
         return torch.cat([x, y], dim=1) if self.conditional else y
 
-    def _fooling(self, judged: Tensor) -> dict[str, Tensor]:
-        return {"g_gan": self.lambda_gan * self.adversarial.fooling(judged)}
+    def _fooling(self, judged: Judged) -> dict[str, Tensor]:
+        return {"g_gan": self.lambda_gan * self.adversarial.fool(judged)}
 
-    def _judging(self, judged: Tensor, real: bool) -> dict[str, Tensor]:
+    def _judging(self, judged: Judged, real: bool) -> dict[str, Tensor]:
         """The discriminator's terms are halved, which slows it down relative to the generator (section 3.3)."""
-        return {"d_real" if real else "d_fake": 0.5 * self.adversarial.judging(judged, real)}
+        return {"d_real" if real else "d_fake": 0.5 * self.adversarial.judge(judged, real)}
 
     def _reconstruction(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:
         if self.reconstruction == "none" or self.lambda_l1 == 0:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-# a convolution of ours and the norm behind it
+# a convolution of ours, by itself or in a part of a network, and the norm behind it
 _BEHIND = (
-    (r"(down|up)\.(\d+)", r"\1_norm.\2"),
-    (r"first", "first_norm"),
-    (r"(blocks\.\d+)\.convolution([12])", r"\1.norm\2"),
-    (r"convolutions\.(\d+)", r"norms.\1"),
+    (r"(.*\.)?(down|up)\.(\d+)", r"\1\2_norm.\3"),
+    (r"(.*\.)?first", r"\1first_norm"),
+    (r"(.*\.)?(blocks\.\d+)\.convolution([12])", r"\1\2.norm\3"),
+    (r"(.*\.)?convolutions\.(\d+)", r"\1norms.\2"),
     (r"second", "norm"),
 )
 

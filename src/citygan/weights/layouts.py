@@ -16,7 +16,8 @@ from citygan.errors import DamagedError, UsageError
 from citygan.models import DISCRIMINATORS, GENERATORS
 from citygan.train.checkpoint import load_network
 from citygan.weights.fitting import refit
-from citygan.weights.formats import FORMATS, RECOGNISED, Format
+from citygan.weights.formats import FORMATS, RECOGNISED
+from citygan.weights.row import Format
 
 OWN_FORMAT = "citygan"
 
@@ -45,6 +46,11 @@ class Imported:
         load_network(network, self.tensors, Path(where))
         return network
 
+    def default(self, argument: str) -> Any:
+        """What the constructor takes where an argument is not given; None: it has no such argument."""
+        parameter = inspect.signature(table_of(self.role)[self.name]).parameters.get(argument)
+        return None if parameter is None else parameter.default
+
     @property
     def flags(self) -> str:
         """Those of `train` that build such a network."""
@@ -57,8 +63,25 @@ class Imported:
 
 
 # arguments that are settings of `train` too
-SETTINGS = ("width", "depth", "dropout", "dropout_place", "norm", "blocks", "receptive_field", "skips", "upsample")
-_TOLD = ("in_channels", "out_channels", "width", "depth", "blocks", "halvings", "receptive_field", "norm", "dropout")
+SETTINGS = (
+    *(
+        "width",
+        "depth",
+        "dropout",
+        "dropout_place",
+        "norm",
+        "blocks",
+        "halvings",
+        "receptive_field",
+        "scales",
+        "skips",
+        "upsample",
+    ),
+)
+_TOLD = (
+    *("in_channels", "out_channels", "width", "depth", "blocks", "halvings", "enhancers", "local_blocks"),
+    *("receptive_field", "scales", "norm", "dropout"),
+)
 
 
 def table_of(role: str) -> dict[str, type[nn.Module]]:
