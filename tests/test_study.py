@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,15 +18,15 @@ import pytest
 
 from citygan.config import resolve
 from citygan.data.store import PreparedSet
-from citygan.errors import DivergedError, Interrupted, UsageError
+from citygan.errors import DataError, DivergedError, Interrupted, UsageError
 from citygan.evaluation import evaluate_run
 from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
-from citygan.study.planning import Options, plan, settings_of
+from citygan.study.planning import Job, Options, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
-from citygan.study.running import Place, splits_of
+from citygan.study.running import Outcome, Place, run_job, splits_of
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, heads, lines, markdown, reasons, shown
 from citygan.training import run_training
@@ -481,11 +482,44 @@ def test_val_stands_for_a_test_split_that_cannot_be_scored(desk: Street) -> None
 
 
 def test_runs_side_by_side_are_those_one_after_the_other(desk: Street) -> None:
+    """Two rows and what they score, each in a process of its own, and both in this one."""
+    data = PreparedSet.open(desk.path / "data" / "tiny")
+    assigned = tuple(TINY[i + 1] for i, word in enumerate(TINY) if word == "--set")
+    options = Options("tiny", True, assigned=assigned)
+    jobs = plan(STUDIES["alpha"], options, data.checksum)[:2]
+    metrics = {"train": ["ssim"], "val": ["ssim", "psnr"]}
+    beside, after = desk.path / "beside", desk.path / "after"
+    outcomes = run_side_by_side(jobs, metrics, options, Place(beside, data.path, "none"), ["cpu", "cpu"])
+    expected = [run_job(job, metrics, options, Place(after, data.path, "cpu")) for job in jobs]
+    for outcome, one, job in zip(outcomes, expected, jobs, strict=True):
+        assert outcome["run"] == one["run"] == f"runs/{job.name}"
+        assert outcome["status"] == one["status"] == "done", outcome
+        assert outcome["seconds"] > 0 and one["seconds"] > 0
+        for split, names in metrics.items():
+            ours, theirs = (found["results"][split]["metrics"] for found in (outcome, one))
+            assert set(ours) >= set(names) and ours == theirs
+        weights = [
+            sorted(found.glob("checkpoints/*/generator*.safetensors"))
+            for found in (beside / job.name, after / job.name)
+        ]
+        assert weights[0] and [path.read_bytes() for path in weights[0]] == [path.read_bytes() for path in weights[1]]
+    assert outcomes[0]["results"] != outcomes[1]["results"]
+
+
+def lost(job: Job, *arguments: Any) -> Outcome:
+    """A run whose process dies, and one that ends with an error; in processes of their own."""
+    if job.row.name == "alpha-50":
+        os._exit(3)
+    raise DataError("no-data")
+
+
+def test_runs_side_by_side_fail_each_by_itself(desk: Street) -> None:
     jobs = plan(STUDIES["alpha"], OPTIONS, "0")[:2]
     place = Place(desk.path / "nowhere", desk.path / "no-data", "cpu")
-    outcomes = run_side_by_side(jobs, {}, OPTIONS, place, ["cpu", "cpu"])
+    outcomes = run_side_by_side(jobs, {}, OPTIONS, place, ["cpu", "cpu"], lost)
     assert [outcome["run"] for outcome in outcomes] == [f"runs/{job.name}" for job in jobs]
-    assert all(outcome["status"] == "failed" and "no-data" in outcome["reason"] for outcome in outcomes)
+    assert all(outcome["status"] == outcome["short"] == "failed" for outcome in outcomes)
+    assert [outcome["reason"] for outcome in outcomes] == ["its process ended with code 3", "no-data"]
 
 
 # weights of the networks that metrics look with
