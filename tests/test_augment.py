@@ -24,7 +24,7 @@ from citygan.data.store import Item, PreparedSet
 from citygan.data.writer import SetWriter
 from citygan.feeding import feed_of
 from citygan.ops.edges import instance_edges
-from citygan.recipes.inputs import InputEncoder
+from citygan.recipes.views import View
 from citygan.study.rows import STUDIES
 from tests.street import NARROW, Street, hashes
 from tests.tiny import prepared_set
@@ -242,7 +242,7 @@ STRONG = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.3}
 
 def test_both_pictures_change_by_the_same_factors(tmp_path: Path) -> None:
     data = painted_set(tmp_path / "set")
-    encoder = InputEncoder(CITYSCAPES, None, "colour", False)
+    encoder = View("label", CITYSCAPES)
     plain = feed(data, PLAIN, 4)(1)
     alone = feed(data, {**PLAIN, **STRONG}, 4)(1)
     both = feed(data, {**PLAIN, **STRONG, "colour_of": "both"}, 4)(1)

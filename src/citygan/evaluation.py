@@ -63,7 +63,7 @@ def evaluate_run(
     Args:
         run: A run, a checkpoint folder, a loaded translator; None: the last run.
         split: Of the set.
-        metrics: Names (`citygan.metrics.METRICS`); None: `ssim`, `psnr`, `l1`.
+        metrics: Names (`citygan.metrics.METRICS`); None: `ssim`, `psnr`, `l1`, of a run that paints label maps `miou`.
         checkpoint: `last`, `best` or a step.
         data: Another prepared set than the one the run was trained on.
         batch: Pictures to translate together.
@@ -87,6 +87,8 @@ def evaluate_run(
         translator = load(run, checkpoint=checkpoint, device=device)
     else:
         translator = run
+    if metrics is None and translator.painted_classes is not None:
+        work = Work(["miou"], weights, per_image, plots, force, progress)
     from citygan.translation import split_for
 
     prepared = set_of_run(translator, data)
@@ -98,7 +100,7 @@ def evaluate_run(
             hint="Leave it out",
         )
     looks = _looks(work.rows, segmenter, prepared, device)
-    painter = fit_painter(prepared)
+    painter = fit_painter(prepared, translator.output_kind)
     table = classes or prepared.classes
     trios = SplitTrios(
         translator,
@@ -302,13 +304,12 @@ def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
 
 
 def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:
-    from citygan.train.checkpoint import read_state
+    from citygan.train.checkpoint import read_state, used_sha256
 
     about: dict[str, Any] = {"checkpoint": checkpoint, "step": translator.step, "weights_sha256": None}
     if translator.path is not None:
-        state = read_state(translator.path)
-        about["weights_sha256"] = state["files"].get(state.get("use"), {}).get("sha256")
-        about["model"] = state.get("model")
+        about["weights_sha256"] = used_sha256(translator.path)
+        about["model"] = read_state(translator.path).get("model")
     about["quick"] = bool(translator.settings.get("quick", False))
     return about | translator.protocol() | {"device": translator.device.type}
 

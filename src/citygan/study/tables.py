@@ -44,8 +44,8 @@ def lines(record: Record) -> Iterator[list[str]]:
 def beside(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The lines that stand beside the rows: what chance gives, where a segmenter judges, and the painting."""
     if record["chance"] is not None:
-        yield "chance: labels of other pictures", record["chance"]
-    yield "mean-colour painting", record["mean_colour"]
+        yield "chance: labels of other pictures, mean of all rows", record["chance"]
+    yield record["painting"], record["mean_colour"]
 
 
 def shown(cell: Record, metric: str) -> str:

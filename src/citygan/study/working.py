@@ -21,7 +21,7 @@ from citygan.runs import versions
 from citygan.segmented import check_classes
 from citygan.segmenting import load_segmenter
 from citygan.study.page import page, study_sheet
-from citygan.study.planning import Job, Options, folder_of, judge_of, plan
+from citygan.study.planning import NO_SEGMENTER, Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
 from citygan.study.rows import Study
 from citygan.study.running import Outcome, Place, run_job, splits_of
@@ -86,7 +86,7 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, home
         MachineError: Weights that are given are not there.
         Interrupted: After the run on the way was saved; the table of what there is has been written.
     """
-    jobs, own = plan(study, options, data.checksum), judge_of(study, options, data.checksum)
+    jobs, own = plan(study, options, data.checksum), judge_of(study, options, data)
     check_same(out, study, data, options)
     _check_looks(data, options)
     devices = devices_for(device)
@@ -134,7 +134,8 @@ def _judged(options: Options, own: Job, outcome: Outcome, home: Path) -> Options
     if outcome["status"] == "done":
         return dataclasses.replace(options, judge=str(folder_of(home, own)))
     say(f"{own.row.title}: {outcome['short']}: {outcome['reason']}")
-    return dataclasses.replace(options, unjudged=outcome["reason"])
+    short = outcome["short"] if outcome["status"] == "not run" else NO_SEGMENTER
+    return dataclasses.replace(options, unjudged=(short, outcome["reason"]))
 
 
 def _write(
