@@ -6,20 +6,24 @@ something open, as it was settled); the code is not asked. A new named model or 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from citygan.config import Layer, Settings, resolve
+from citygan.data.store import PreparedSet
 from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
 from citygan.study.planning import Options, flat, judge_of, settings_of
 from citygan.study.rows import STUDIES
+from tests.tiny import prepared_set
 
 # pix2pix, sections 3.2, 3.3, 4 and 6: what a run is that says nothing
 DEFAULTS: dict[str, Any] = {
     "model": "pix2pix", "recipe": "pix2pix", "init": None, "inference": "auto",
-    "input.encoding": "colour", "input.instance_edges": False,
+    "input.array": "auto", "input.encoding": "colour", "input.instance_edges": False,
+    "output.array": "photo", "output.encoding": "colour",
     "augment.jitter": 286 / 256, "augment.mirror": True,
     "augment.scale_min": 1.0, "augment.scale_max": 1.0, "augment.crop": None, "augment.class_crops": 1,
     "augment.brightness": 0.0, "augment.contrast": 0.0, "augment.saturation": 0.0, "augment.hue": 0.0,
@@ -53,6 +57,12 @@ ADAM: dict[str, Any] = {
     "optimizer.schedule": "poly",
 }
 
+# section 6.2: mirroring only; L is given, a and b are made
+COLOURED: dict[str, Any] = {
+    "augment.jitter": 1.0, "train.epochs": 6.0, "train.batch": 4,
+    "input.array": "photo", "input.encoding": "lightness", "output.encoding": "ab",
+}  # fmt: skip
+
 MODELS: dict[str, dict[str, Any]] = {
     "pix2pix": {},
     "pix2pix-mse": {**STILL, **SQUARES},
@@ -61,12 +71,28 @@ MODELS: dict[str, dict[str, Any]] = {
     "pix2pix-deeplab": {**STILL, "generator.name": "deeplabv3", "discriminator.name": "resnet18"},
     "enhanced": {**STILL, "generator.name": "enhanced"},
     "enhanced-mse": {**STILL, "generator.name": "enhanced", **SQUARES},
+    "pix2pix-finetune": {**STILL, **SQUARES},
+    # pix2pix, section 6.2: epochs, batch, jitter and mirroring of each task
+    "photo-to-labels": {"input.array": "photo", "output.array": "label"},
+    "facades": {},
+    "maps": {},
+    "edges2shoes": {**STILL, "train.epochs": 15.0, "train.batch": 4},
+    "edges2handbags": {**STILL, "train.epochs": 15.0, "train.batch": 4},
+    "day2night": {"train.epochs": 17.0, "train.batch": 4},
+    "colourisation": COLOURED,
+    "thermal": {**STILL, "train.epochs": 10.0, "train.batch": 4},
+    "inpainting": {
+        **STILL, "train.epochs": 25.0, "train.batch": 4, "input.array": "photo", "input.encoding": "hole",
+    },
     "unet-seg": {**ADAM, "segmenter.width": 32},
     "fcn8s": {**SEGMENTER, "segmenter.name": "fcn8s", "optimizer.rate": 1e-3, "optimizer.weight_decay": 5e-4},
     "deeplabv3": {**SEGMENTER, "segmenter.name": "deeplabv3", "optimizer.rate": 7e-3},
     "pspnet": {**SEGMENTER, "segmenter.name": "pspnet"},
-}
+}  # fmt: skip
+# which half of the published side-by-side pairs becomes which
+DIRECTIONS = {"facades": "BtoA", "maps": "AtoB", "edges2shoes": "AtoB", "edges2handbags": "AtoB"}
 
+PAINTED: dict[str, Any] = {"model": "photo-to-labels", "input.array": "photo", "output.array": "label"}
 L1: dict[str, Any] = {"losses.lambda_gan": 0.0}
 GAN: dict[str, Any] = {"losses.lambda_l1": 0.0}
 BLIND: dict[str, Any] = {"discriminator.conditional": False}
@@ -97,6 +123,11 @@ ROWS: dict[str, dict[str, tuple[str, str | None, dict[str, Any] | None]]] = {
         "field-70": ("70x70", "70x70", {}),
         "field-286": ("286x286", "286x286", {"discriminator.receptive_field": 286}),
     },
+    "photo-to-labels": {
+        "l1": ("L1", "L1", {**PAINTED, **L1}),
+        "cgan": ("cGAN", "cGAN", {**PAINTED, **GAN}),
+        "l1-cgan": ("L1+cGAN", "L1+cGAN", PAINTED),
+    },
     "colour": {
         "l1": ("L1", "L1", L1),
         "cgan": ("cGAN", "cGAN", GAN),
@@ -114,7 +145,7 @@ ROWS: dict[str, dict[str, tuple[str, str | None, dict[str, Any] | None]]] = {
         ),
         "literature": (
             "Pre-trained from literature", "Pre-trained from literature",
-            {**STILL, **SQUARES, "model": "pix2pix-mse", "init": "published"},
+            {**STILL, **SQUARES, "model": "pix2pix-finetune"},
         ),
         "enhanced": (
             "Enhanced baseline model", "Enhanced baseline model",
@@ -152,8 +183,15 @@ ROWS: dict[str, dict[str, tuple[str, str | None, dict[str, Any] | None]]] = {
         "class-crops": ("class-aware crops", None, {**SCALED, "augment.class_crops": 8}),
         "scale-jitter": ("scale jitter", None, SCALED),
     },
-    "amt": {"l1": ("L1", "L1", L1), "l1-cgan": ("L1+cGAN", "L1+cGAN", {})},
+    "amt": {
+        "l1": ("L1", "L1", L1),
+        "l1-cgan": ("L1+cGAN", "L1+cGAN", {}),
+        "colourisation": ("Colourisation", "Ours", COLOURED | {"model": "colourisation"}),
+    },
 }  # fmt: skip
+
+# rows whose figure stands in another table than the study's: that, and its column
+ELSEWHERE = {"amt colourisation": ("pix2pix-table-5", "labelled_real")}
 
 # study: the paper's table, and of its columns here: title, metric, the figure of it, split, the paper's column
 FCN = [
@@ -170,6 +208,14 @@ COLUMNS: dict[str, tuple[str, list[tuple[str, str, tuple[str, ...], str, str]]]]
     "pix2pix-losses": ("pix2pix-table-1", FCN),
     "pix2pix-generators": ("pix2pix-table-2", FCN),
     "pix2pix-receptive-fields": ("pix2pix-table-3", FCN),
+    "photo-to-labels": (
+        "pix2pix-table-6",
+        [
+            ("per-pixel acc.", "miou", ("pixel_accuracy",), "val", "pixel_accuracy"),
+            ("per-class acc.", "miou", ("class_accuracy",), "val", "class_accuracy"),
+            ("class IoU", "miou", ("mean",), "val", "class_iou"),
+        ],
+    ),
     "colour": ("pix2pix-figure-7", [(f"intersection {x}", "colour", (x,), "val", x) for x in ("L", "a", "b")]),
     "cityscapes-ssim": ("cityscapes-table-1", SSIM),
     "alpha": ("cityscapes-table-1", SSIM),
@@ -200,6 +246,8 @@ def test_every_named_model_is_that_of_its_paper(name: str) -> None:
 
 def test_no_named_model_is_lacking() -> None:
     assert not MODELS.keys() - PRESETS.keys()
+    assert {name: row.direction for name, row in PRESETS.items() if row.direction is not None} == DIRECTIONS
+    assert [name for name, row in PRESETS.items() if row.from_weights] == ["pix2pix-finetune"]
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -210,10 +258,12 @@ def test_every_row_of_a_study_is_that_of_its_paper(name: str) -> None:
     for row in study.rows:
         title, paper, differs = told[row.name]
         assert (row.title, row.paper) == (title, paper)
-        assert row.elsewhere is None and not row.same_input
+        assert row.elsewhere == ELSEWHERE.get(f"{name} {row.name}")
+        # as in table 5 (section 4.1), where colour is given to the very photo that it is compared with
+        assert row.same_input == (row.name == "colourisation")
         assert row.reference == (differs is None)
         if differs is not None:
-            settings = settings_of(study, row, Options("tiny", False, init="published"))
+            settings = settings_of(study, row, Options("tiny", False))
             assert _differing(settings) == differs, row.name
 
 
@@ -232,15 +282,11 @@ def test_rows_that_go_by_a_papers_name_have_its_figures() -> None:
             if row.title in study.paper.rows:
                 assert row.paper == row.title
     of_paper = {name: set(study.paper.rows) for name, study in STUDIES.items() if study.paper is not None}
-    for name in (
-        "pix2pix-losses",
-        "pix2pix-generators",
-        "pix2pix-receptive-fields",
-        "colour",
-        "cityscapes-ssim",
-        "amt",
-    ):
-        assert {row.paper for row in STUDIES[name].rows} == of_paper[name], f"{name} has every row of the paper's table"
+    whole = ("pix2pix-losses", "pix2pix-generators", "pix2pix-receptive-fields", "photo-to-labels", "colour",
+             "cityscapes-ssim", "amt")  # fmt: skip
+    for name in whole:
+        rows = {row.paper for row in STUDIES[name].rows if row.elsewhere is None}
+        assert rows == of_paper[name], f"{name} has every row of the paper's table"
 
 
 def test_a_tables_figures_come_from_the_row_and_column_of_its_own() -> None:
@@ -258,14 +304,22 @@ def test_only_rows_from_published_weights_start_from_them() -> None:
     assert found == {"cityscapes-ssim literature"}
 
 
-def test_the_judge_is_pix2pix_own_and_in_the_quick_form_a_small_one() -> None:
+@pytest.mark.parametrize(
+    ("table", "side", "enlarge"), [("cityscapes", 256, "2048x1024"), ("cityscapes", 32, None), ("camvid11", 256, None)]
+)
+def test_the_judge_is_pix2pix_own_and_in_the_quick_form_a_small_one(
+    tmp_path: Path, table: str, side: int, enlarge: str | None
+) -> None:
+    """FCN-8s; that of Cityscapes at 256x256 saw its photos enlarged to the size of the labels (section 4.2's code)."""
+    data = PreparedSet.open(prepared_set(tmp_path / "set", train=1, val=1, size=(side, side), table=table))
     found = {}
     for quick in (False, True):
-        job = judge_of(STUDIES["pix2pix-losses"], Options("tiny", quick), "0")
+        job = judge_of(STUDIES["pix2pix-losses"], Options("tiny", quick), data)
         assert job is not None
         found[quick] = job.settings
-    assert _differing(found[False]) == MODELS["fcn8s"] | {"model": "fcn8s"}
-    assert found[True].segmenter.name == "unet-seg" and found[True].quick
+    protocol = {} if enlarge is None else {"segmenter.enlarge": enlarge}
+    assert _differing(found[False]) == MODELS["fcn8s"] | {"model": "fcn8s"} | protocol
+    assert found[True].segmenter.name == "unet-seg" and found[True].quick and found[True].segmenter.enlarge is None
 
 
 def test_where_steps_are_given_a_longer_schedule_has_more_of_them() -> None:

@@ -130,7 +130,7 @@ PRESETS: dict[str, Preset] = {
         task=_LABELS,
         summary="published U-Net and PatchGAN (--init FILE), trained on as pix2pix-mse; without augmentation",
         source=f"{_STUDY}, section II.C.2; table I, row Pre-trained from literature",
-        settings={**_PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
+        settings={**PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
         quick={"optimizer": {"schedule": "linear"}, "train": {"steps": 400, "ema": 0.998}},
         from_weights=True,
     ),
