@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from citygan.config import resolve
@@ -192,11 +193,27 @@ def test_the_spread_is_that_of_the_sample_over_seeds() -> None:
         ]
     }
     record = record_of(chosen, Options("tiny", False, seeds=2), _data(), outcomes)
-    cell = record["rows"][0]["figures"]["colour.L.val"]
+    cell_key = "colour.L.val"
+    cell = record["rows"][0]["figures"][cell_key]
     assert cell["mean"] == pytest.approx(0.6) and cell["std"] == pytest.approx(0.02**0.5)
     assert cell["values"] == [0.5, 0.7] and cell["n"] == 2
     assert next(lines(record))[2] == "0.600 ± 0.141"
-    assert "not run yet" in csv_text(record) or record["rows"][1]["short"] == "not run yet"
+    assert record["rows"][1]["short"] == "not run yet"
+    printed = {
+        line["row"]: line for line in csv.DictReader(io.StringIO(csv_text(record))) if line["column"] == cell_key
+    }
+    assert float(printed["L1"]["std"]) == cell["std"] and printed["L1"]["values"] == "0.5 0.7"
+    assert printed["L1"]["paper"] == "0.81" and printed["L1"]["n"] == "2"
+    assert "the study was stopped before" in printed["cGAN"]["reason"] and not printed["cGAN"]["mean"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"), [("ssim", "20.123 ± 1.500"), ("psnr", "20.12 ± 1.50"), ("real-or-fake", "20.1 ± 1.5")]
+)
+def test_figures_have_the_digits_of_their_metric(metric: str, text: str) -> None:
+    cell: dict[str, Any] = {"mean": 20.1234, "std": 1.5}
+    assert shown(cell, metric) == text
+    assert shown(cell | {"std": None}, metric) == text.partition(" ")[0]
 
 
 def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) -> None:
@@ -215,7 +232,14 @@ def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) 
         assert record["rows"][0]["figures"][key]["mean"] == scored["rows"]["generated"][part] is not None
         assert photos["figures"][key]["mean"] == scored["rows"]["oracle"][part] is not None
         assert record["mean_colour"][key]["mean"] == scored["mean_colour"][part] is not None
-        assert record["chance"][key]["n"] == 5  # one a trained row
+        runs = [desk.path / "studies" / row["runs"][0] for row in record["rows"] if row["runs"]]
+        of_rows = [
+            json.loads((path / "study-val.json").read_text("utf-8"))["result"]["metrics"]["fcn-score"]["rows"]["chance"]
+            for path in runs
+        ]
+        assert record["chance"][key]["n"] == len(of_rows) == 5  # one a trained row
+        assert record["chance"][key]["mean"] == pytest.approx(np.mean([row[part] for row in of_rows]))
+        assert record["chance"][key]["std"] is None, "rows are not seeds"
     assert "| chance: labels of other pictures, mean of all rows |" in result.out
 
 
