@@ -1,10 +1,12 @@
-"""A generator of your own: one class and one row, and every command can train and use it.
+"""A generator of your own: a class, its row and a named model, and every command can train and use it.
 
-    python examples/own_generator.py train --steps 200 --name flat
+    python examples/own_generator.py train --model flat --steps 200 --name flat
     python examples/own_generator.py translate labels/ out/ --run flat
+    python examples/own_generator.py evaluate --run flat
 
-In the package itself the row would stand in `citygan/models/__init__.py`; here it is added from outside, so a run with
-it is translated, evaluated and resumed by way of this script too: `citygan` alone does not know the generator.
+In the package itself the rows would stand in `citygan/models/__init__.py` and `citygan/presets.py`; here they are added
+from outside, so a run with it is translated, evaluated and resumed by way of this script too: `citygan` alone does not
+know the generator.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from citygan.cli import run
 from citygan.models import GENERATORS
 from citygan.models.layers import BatchNorm2d, Dropout, init_normal
+from citygan.presets import PRESETS, Preset
 
 
 class FlatGenerator(nn.Module):
@@ -52,11 +55,19 @@ class FlatGenerator(nn.Module):
         return y
 
 
+FLAT = Preset(
+    task="labels or pictures to photos",
+    summary="dilated convolutions at full size, 70x70 PatchGAN, cGAN + 100 L1",
+    source="of your own",
+    settings={"generator": {"name": "flat", "width": 32}},
+    quick={"generator": {"width": 16}, "discriminator": {"width": 16}, "train": {"steps": 2000, "ema": 0.998}},
+)
+
+
 def main() -> None:
     GENERATORS["flat"] = FlatGenerator
+    PRESETS["flat"] = FLAT
     arguments = sys.argv[1:]
-    if arguments[:1] == ["train"]:
-        arguments += ["--set", "generator.name=flat"]
     code = run(arguments)
     if code == 0 and arguments[:1] == ["train"] and "--json" not in arguments:
         print(f"use the run through this script: python {sys.argv[0]} translate labels/ out/")

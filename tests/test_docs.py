@@ -27,9 +27,12 @@ from citygan.data.store import Item
 from citygan.data.writer import SetWriter
 from citygan.pictures import read_photo
 from citygan.presets import PRESETS
+from citygan.runs import checkpoint_folder, read_settings
 from citygan.study.searchfile import read_space
+from citygan.train.checkpoint import read_state
 from citygan.weightfiles import WEIGHTS
 from citygan.yamlfile import parse_yaml
+from tests.street import NARROW
 from tests.tiny import prepared_set
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -317,8 +320,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.chdir(path)
     try:
         assert run(["prepare", "demo", "--limit", "1", "--size", "32"]) == 0
-        width = ["--set", "generator.width=4", "--set", "discriminator.width=4"]
-        assert run(["train", "--steps", "1", "--name", "tiny", *width]) == 0
+        assert run(["train", "--steps", "1", "--name", "tiny", *NARROW]) == 0
     finally:
         os.chdir(before)
     return path
@@ -329,17 +331,7 @@ ARGUMENTS = {
     "evaluate_arrays": [],
     "read_prepared_set": ["data/demo"],
     "warp_with_flow": ["--side", "64", "--out", "warped.png"],
-    "own_generator": [
-        "train",
-        "--steps",
-        "1",
-        "--name",
-        "flat",
-        "--set",
-        "generator.width=4",
-        "--set",
-        "discriminator.width=4",
-    ],
+    "own_generator": ["train", "--model", "flat", "--steps", "1", "--name", "flat", *NARROW],
     "own_metric": ["--metric", "brightness", "--run", "tiny"],
     "demo_sheet": ["--run", "tiny", "--scenes", "1", "--out", "sheet.png"],
 }
@@ -353,6 +345,35 @@ def run_example(name: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
         assert not end.code, end.code
 
 
+def check_own_generator(
+    folder: Path, printed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What every command does with a run of the named model that the example adds, in its quick form."""
+    from citygan.models import GENERATORS
+
+    assert "use the run through this script: python " in printed and "translate labels/ out/" in printed
+    settings = read_settings(folder / "runs" / "flat")
+    assert (settings.model, settings.generator.name, settings.quick) == ("flat", "flat", True)
+    assert settings.train.ema == 0.998 and settings.train.steps == 1
+    state = read_state(checkpoint_folder(folder / "runs" / "flat"))
+    assert state["networks"]["generator"]["name"] == "flat" and state["use"] == "generator-ema"
+    run_example("own_generator", ["translate", "labels/", "flat/", "--run", "flat"], monkeypatch)
+    names = [path.name for path in (folder / "labels").glob("*.png")]
+    assert names and sorted(path.name for path in (folder / "flat").glob("*.png")) == sorted(names)
+    capsys.readouterr()
+    run_example("own_generator", ["evaluate", "--run", "flat", "--json"], monkeypatch)
+    figures = json.loads(capsys.readouterr().out)
+    assert np.isfinite(figures["metrics"]["ssim"]["mean"]) and figures["protocol"]["model"]["step"] == 1
+    run_example("own_generator", ["train", "--resume", "flat", "--steps", "2"], monkeypatch)
+    assert read_state(checkpoint_folder(folder / "runs" / "flat"))["step"] == 2
+    capsys.readouterr()
+    run_example("own_generator", ["models"], monkeypatch)
+    assert "flat" in capsys.readouterr().out
+    del GENERATORS["flat"]  # as for a command that does not know it
+    assert run(["translate", "labels/", "other/", "--run", "flat"]) != 0
+    assert "flat" in capsys.readouterr().err and not (folder / "other").exists()
+
+
 @pytest.mark.parametrize("name", [example.stem for example in EXAMPLES])
 def test_every_example_runs(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -361,16 +382,13 @@ def test_every_example_runs(
     from citygan.models import GENERATORS
 
     monkeypatch.chdir(folder)
-    monkeypatch.delitem(GENERATORS, "flat", raising=False)  # what the examples add does not stay
-    monkeypatch.delitem(METRICS, "brightness", raising=False)
-    before = dict(GENERATORS), dict(METRICS)
+    tables = (GENERATORS, METRICS, PRESETS)  # what the examples add does not stay
+    before = [dict(table) for table in tables]
     try:
         run_example(name, ARGUMENTS[name], monkeypatch)
         printed = capsys.readouterr().out
         if name == "own_generator":
-            assert "use the run through this script: python " in printed and "translate labels/ out/" in printed
-            run_example(name, ["translate", "labels/", "flat/", "--run", "flat"], monkeypatch)
-            assert len(list((folder / "flat").glob("*.png"))) == len(list((folder / "labels").glob("*.png")))
+            check_own_generator(folder, printed, monkeypatch, capsys)
         if name == "warp_with_flow":
             still, warped = (float(line.split()[-1]) for line in printed.splitlines())
             assert warped <= still
@@ -378,9 +396,9 @@ def test_every_example_runs(
             blurred, moved = (list(map(float, line.split()[1:])) for line in printed.splitlines()[1:3])
             assert blurred[0] > moved[0] and blurred[4] > moved[4]  # what its first lines say of SSIM and gradient
     finally:
-        for table, old in zip((GENERATORS, METRICS), before, strict=True):
-            table.clear()  # type: ignore[attr-defined]
-            table.update(old)  # type: ignore[attr-defined]
+        for table, old in zip(tables, before, strict=True):
+            table.clear()
+            table.update(old)
 
 
 def test_examples_run_on_other_sets_and_runs(
@@ -392,8 +410,7 @@ def test_examples_run_on_other_sets_and_runs(
     label = np.full((32, 32), 3, np.uint8)
     writer.split("train").append(Item("x", {}, (32, 32)), photo=table.palette[label], label=label)
     writer.finish({"photo_channels": 3, "classes": table.to_dict()})
-    width = ["--set", "generator.width=4", "--set", "discriminator.width=4"]
-    assert run(["train", "--data", "cam", "--steps", "1", "--name", "cam", *width]) == 0
+    assert run(["train", "--data", "cam", "--steps", "1", "--name", "cam", *NARROW]) == 0
     run_example("translate_array", ["--run", "cam"], monkeypatch)
     assert read_photo(tmp_path / "street.png").shape == (256, 384, 3)
     writer = SetWriter(tmp_path / "data" / "labs", size=(32, 32), plan={})

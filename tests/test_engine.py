@@ -41,7 +41,9 @@ def _pix2pix(settings: Settings | None = None, dropout: float = 0.0, channels: i
         inputs,
         View("photo"),
         {"in_channels": 3, "out_channels": 3, "width": 4, "depth": 5, "dropout": dropout},
-        {"in_channels": 6, "width": 4, "receptive_field": 70} if settings.losses.lambda_gan > 0 else None,
+        {"in_channels": 6 if settings.discriminator.conditional else 3, "width": 4, "receptive_field": 70}
+        if settings.losses.lambda_gan > 0
+        else None,
     )
 
 
@@ -100,6 +102,30 @@ def test_a_shared_pass_gives_the_gradients_of_two() -> None:
     for mine, expected in ((recipe.networks["generator"], of_g), (recipe.networks["discriminator"], of_d)):
         for parameter, gradient in zip(mine.parameters(), expected, strict=True):
             torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shared_pass", [False, True])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_the_discriminator_is_shown_the_pictures_and_the_input_only_where_it_is_conditional(
+    conditional: bool, shared_pass: bool
+) -> None:
+    """Equations 1 and 2: D(x, y), or D(y) with y the generated or the real picture, never the label map alone."""
+    recipe = _pix2pix(_settings(discriminator={"conditional": conditional, "shared_pass": shared_pass}))
+    made: list[torch.Tensor] = []
+    seen: list[torch.Tensor] = []
+    recipe.networks["generator"].register_forward_hook(lambda net, given, y: made.append(y))
+    recipe.networks["discriminator"].register_forward_pre_hook(lambda net, given: seen.append(given[0]))
+    batch = _batch(0)
+    Engine(recipe, Plan(steps=1, channels_last=False), CPU).train_step(0, batch)
+    (fake,) = made
+    x, y = batch.source, batch.photo
+    assert x is not None and y is not None and not torch.equal(fake, y)
+    expected = [fake, y] if shared_pass else [fake, y, fake]
+    assert len(seen) == len(expected)
+    for shown, picture in zip(seen, expected, strict=True):
+        assert torch.equal(shown, torch.cat([x, picture], dim=1) if conditional else picture)
+    if not shared_pass:
+        assert [shown.requires_grad for shown in seen] == [False, False, True], "D's own update leaves G alone"
 
 
 @pytest.fixture

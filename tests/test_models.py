@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from citygan.models import DISCRIMINATORS, GENERATORS
 from citygan.models.convolution import Scoring
 from citygan.models.deeplab import DeepLabGenerator
 from citygan.models.enhancer import LocalEnhancer
-from citygan.models.layers import BatchNorm2d, InstanceNorm2d, norm_layer, pyramid
+from citygan.models.layers import BatchNorm2d, Dropout, InstanceNorm2d, norm_layer, pyramid
 from citygan.models.layers import test_time as at_test_time
 from citygan.models.patchgan import PatchGAN, PixelGAN
 from citygan.models.resnet import ResNet
@@ -134,14 +134,60 @@ def test_receptive_field_is_the_one_in_the_name(field: int) -> None:
     assert int(columns.max() - columns.min()) + 1 == field
 
 
-def test_weights_start_as_in_the_paper() -> None:
+INITIALISED: dict[str, Callable[[], nn.Module]] = {
+    "unet": lambda: UNet(3, 3, width=32, depth=5),
+    "unet with biases": lambda: UNet(3, 3, width=32, depth=5, bias="all"),
+    "enhanced": lambda: EnhancedUNet(3, 3, width=32, depth=5),
+    "resnet": lambda: ResNet(3, 3, width=32, blocks=3),
+    "resnet with biases": lambda: ResNet(3, 3, width=32, blocks=3, bias="all"),
+    "patchgan": lambda: PatchGAN(6, width=32),
+    "patchgan with biases": lambda: PatchGAN(6, width=32, bias="all"),
+    "pixelgan": lambda: PixelGAN(6, width=256),
+    "pixelgan with biases": lambda: PixelGAN(6, width=256, bias="all"),
+}
+
+
+@pytest.mark.parametrize("name", INITIALISED)
+def test_weights_start_as_in_the_paper(name: str) -> None:
+    """N(0, 0.02) and biases 0 (pix2pix, section 6.2), gains N(1, 0.02) as in its code: of every layer by itself."""
     torch.manual_seed(0)
-    network = UNet(3, 3, width=32)
-    weights = torch.cat(
-        [m.weight.flatten() for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
-    )
-    assert abs(float(weights.detach().mean())) < 1e-4
-    assert abs(float(weights.detach().std()) - 0.02) < 1e-4
+    network = INITIALISED[name]()
+    layers = 0
+    for module in network.modules():
+        if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.BatchNorm2d):
+            continue
+        layers += 1
+        mean = 1.0 if isinstance(module, nn.BatchNorm2d) else 0.0
+        weight = module.weight.detach()
+        few = weight.numel() ** -0.5  # the spread of what is measured
+        assert abs(float(weight.mean()) - mean) < 4 * 0.02 * few
+        assert abs(float(weight.std()) - 0.02) < 4 * 0.02 * few
+        if module.bias is not None:
+            assert torch.equal(module.bias, torch.zeros_like(module.bias))
+    assert layers == sum(1 for module in network.modules() if list(module.parameters(recurse=False)))
+
+
+@pytest.mark.parametrize("name", ["unet", "enhanced", "resnet"])
+def test_dropout_is_a_half_unless_told_otherwise_and_stands_where_the_paper_has_it(name: str) -> None:
+    """Three innermost decoder layers of the U-Nets, behind their norms; in each block of ResNets, between the two."""
+    table: dict[str, type[nn.Module]] = {"unet": UNet, "enhanced": EnhancedUNet, "resnet": ResNet}
+    network = table[name](3, 3, width=2)
+    assert all(m.rate == 0.5 for m in network.modules() if isinstance(m, Dropout))
+    order: list[str] = []
+    for path, module in network.named_modules():
+        if path and not list(module.children()):
+            module.register_forward_hook(lambda *_, path=path: order.append(path))
+    side = 2 ** UNet(3, width=1).depth
+    network(torch.rand(2, 3, side, side))
+    found = [order[i - 1 : i + 2] for i, path in enumerate(order) if isinstance(network.get_submodule(path), Dropout)]
+    if name == "resnet":
+        assert found == [[f"blocks.{i}.{part}" for part in ("norm1", "dropout", "convolution2")] for i in range(9)]
+    else:
+        assert found == [[f"up_norm.{i}", f"dropout.{i}", f"up.{i + 1}"] for i in range(3)]
+    for rate in (0.0, 0.25):
+        again = table[name](3, 3, width=2, dropout=rate)
+        rates = [m.rate for m in again.modules() if isinstance(m, Dropout)]
+        assert rates == ([] if rate == 0 else [rate] * len(found))
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,15 @@ def test_the_warning_ends_where_pictures_are_enough(monkeypatch: pytest.MonkeyPa
     assert perceptual.compare_kid(features, features)["subset_size"] == 30
 
 
+def test_fid_is_warned_of_below_2048_pictures_and_kid_has_subsets_of_1000(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(2048, 4)).astype(np.float32)
+    assert perceptual.compare_fid(features, features)["warning"] is None
+    assert "2047 pictures are fewer than 2048" in perceptual.compare_fid(features[1:], features)["warning"]
+    assert perceptual.KID_SUBSETS == 100
+    monkeypatch.setattr(perceptual, "KID_SUBSETS", 1)
+    assert perceptual.compare_kid(features, features)["subset_size"] == 1000
+
+
 def test_one_picture_has_no_fid(counting: Counting) -> None:
     figures = citygan.evaluate(pictures(1), pictures(1, seed=1), ["fid", "kid", "l1"], weights=RANDOM, device="cpu")[
         "metrics"

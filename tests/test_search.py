@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -137,6 +138,14 @@ def test_a_bayesian_search_that_is_gone_on_with_is_the_uninterrupted_one(tmp_pat
 def test_a_bayesian_search_tries_no_point_twice(tmp_path: Path) -> None:
     trials = run(space_of("bayesian", GRID, trials=6), tmp_path, lambda a: float(a.point["generator.width"] or 0))
     assert len(set(points(trials))) == 6
+
+
+def test_of_equal_trials_the_first_is_the_best() -> None:
+    trials = [{"trial": i, "status": "done", "value": value} for i, value in enumerate((0.2, 0.5, 0.5, 0.1))]
+    trials.append({"trial": 4, "status": "pruned", "value": None})
+    space = space_of("random", PLANE, trials=5)
+    best, least = (best_of(dataclasses.replace(space, goal=Goal(metric)), trials) for metric in ("ssim", "l1"))
+    assert best is not None and least is not None and (best["trial"], least["trial"]) == (1, 3)
 
 
 def test_hopeless_runs_are_pruned(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from citygan.errors import UsageError
 from citygan.evaluation import evaluate_run, evaluate_segmenter
 from citygan.metrics.fcnscore import PIX2PIX, name_of_protocol, other_of
 from citygan.metrics.miou import confusion, segmentation_figure
+from citygan.metrics.painting import fit_mean_colours, paint
 from citygan.pictures import encode_png, read_index, read_photo
 from citygan.presets import PRESETS
 from citygan.recipes.base import PolyDecay
@@ -236,11 +237,18 @@ def test_fcn_score_has_its_rows(street: Street) -> None:
         "oracle": by_hand(segmenter.segment(photos), truth),
         "chance": by_hand(seen, truth[[1, 0]]),
     }
+    train = PreparedSet.open(street.path / "data" / "tiny").split("train")
+    assert train.label is not None and train.photo is not None
+    palette = fit_mean_colours(zip(np.asarray(train.label), np.asarray(train.photo), strict=True))
+    painting = by_hand(segmenter.segment(np.stack([paint(label, palette) for label in labels])), truth)
+    beside = figure["mean_colour"]
+    assert (beside["pixel_accuracy"], beside["class_accuracy"], beside["class_iou"]) == pytest.approx(painting)
+    assert len({*expected.values(), painting}) == 4, "each of other pictures"
     for name, values in expected.items():
         row = figure["rows"][name]
         assert (row["pixel_accuracy"], row["class_accuracy"], row["class_iou"]) == pytest.approx(values), name
     assert figure["mean"] == figure["class_iou"] == figure["rows"]["generated"]["class_iou"]
-    assert figure["mean_colour"]["mean"] is not None and list(figure["mean_colour"]["rows"]) == ["generated"]
+    assert beside["mean"] == beside["class_iou"] and list(beside["rows"]) == ["generated"]
     about = result["protocol"]["metrics"]["fcn-score"]["segmenter"]
     assert about["scored_as"].startswith("pictures of 32x32 as they are through unet-seg, against labels of 32x32")
     assert about["weights_sha256"] and about["step"] == 2
@@ -256,6 +264,8 @@ def test_the_chance_row_never_meets_its_own_labels() -> None:
         assert sorted(x for x in others if x is not None) == list(range(count))
         assert all(i != other for i, other in enumerate(others))
     assert other_of(0, 1) is None
+    assert [other_of(i, 5) for i in range(5)] == [2, 3, 4, 0, 1], "half the set away: neighbours may be one street"
+    assert [other_of(i, 6) for i in range(6)] == [3, 4, 5, 0, 1, 2]
 
 
 def test_only_pix2pix_own_protocol_has_its_name() -> None:

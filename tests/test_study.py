@@ -7,25 +7,27 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from citygan.config import resolve
 from citygan.data.store import PreparedSet
-from citygan.errors import DivergedError, Interrupted, UsageError
+from citygan.errors import DataError, DivergedError, Interrupted, UsageError
 from citygan.evaluation import evaluate_run
 from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
-from citygan.study.planning import Options, plan, settings_of
+from citygan.study.planning import Job, Options, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
-from citygan.study.running import Place, splits_of
+from citygan.study.running import Outcome, Place, run_job, splits_of
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, heads, lines, markdown, reasons, shown
 from citygan.training import run_training
@@ -192,11 +194,27 @@ def test_the_spread_is_that_of_the_sample_over_seeds() -> None:
         ]
     }
     record = record_of(chosen, Options("tiny", False, seeds=2), _data(), outcomes)
-    cell = record["rows"][0]["figures"]["colour.L.val"]
+    cell_key = "colour.L.val"
+    cell = record["rows"][0]["figures"][cell_key]
     assert cell["mean"] == pytest.approx(0.6) and cell["std"] == pytest.approx(0.02**0.5)
     assert cell["values"] == [0.5, 0.7] and cell["n"] == 2
     assert next(lines(record))[2] == "0.600 ± 0.141"
-    assert "not run yet" in csv_text(record) or record["rows"][1]["short"] == "not run yet"
+    assert record["rows"][1]["short"] == "not run yet"
+    printed = {
+        line["row"]: line for line in csv.DictReader(io.StringIO(csv_text(record))) if line["column"] == cell_key
+    }
+    assert float(printed["L1"]["std"]) == cell["std"] and printed["L1"]["values"] == "0.5 0.7"
+    assert printed["L1"]["paper"] == "0.81" and printed["L1"]["n"] == "2"
+    assert "the study was stopped before" in printed["cGAN"]["reason"] and not printed["cGAN"]["mean"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"), [("ssim", "20.123 ± 1.500"), ("psnr", "20.12 ± 1.50"), ("real-or-fake", "20.1 ± 1.5")]
+)
+def test_figures_have_the_digits_of_their_metric(metric: str, text: str) -> None:
+    cell: dict[str, Any] = {"mean": 20.1234, "std": 1.5}
+    assert shown(cell, metric) == text
+    assert shown(cell | {"std": None}, metric) == text.partition(" ")[0]
 
 
 def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) -> None:
@@ -215,7 +233,14 @@ def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) 
         assert record["rows"][0]["figures"][key]["mean"] == scored["rows"]["generated"][part] is not None
         assert photos["figures"][key]["mean"] == scored["rows"]["oracle"][part] is not None
         assert record["mean_colour"][key]["mean"] == scored["mean_colour"][part] is not None
-        assert record["chance"][key]["n"] == 5  # one a trained row
+        runs = [desk.path / "studies" / row["runs"][0] for row in record["rows"] if row["runs"]]
+        of_rows = [
+            json.loads((path / "study-val.json").read_text("utf-8"))["result"]["metrics"]["fcn-score"]["rows"]["chance"]
+            for path in runs
+        ]
+        assert record["chance"][key]["n"] == len(of_rows) == 5  # one a trained row
+        assert record["chance"][key]["mean"] == pytest.approx(np.mean([row[part] for row in of_rows]))
+        assert record["chance"][key]["std"] is None, "rows are not seeds"
     assert "| chance: labels of other pictures, mean of all rows |" in result.out
 
 
@@ -542,11 +567,44 @@ def test_val_stands_for_a_test_split_that_cannot_be_scored(desk: Street) -> None
 
 
 def test_runs_side_by_side_are_those_one_after_the_other(desk: Street) -> None:
+    """Two rows and what they score, each in a process of its own, and both in this one."""
+    data = PreparedSet.open(desk.path / "data" / "tiny")
+    assigned = tuple(TINY[i + 1] for i, word in enumerate(TINY) if word == "--set")
+    options = Options("tiny", True, assigned=assigned)
+    jobs = plan(STUDIES["alpha"], options, data.checksum)[:2]
+    metrics = {"train": ["ssim"], "val": ["ssim", "psnr"]}
+    beside, after = desk.path / "beside", desk.path / "after"
+    outcomes = run_side_by_side(jobs, metrics, options, Place(beside, data.path, "none"), ["cpu", "cpu"])
+    expected = [run_job(job, metrics, options, Place(after, data.path, "cpu")) for job in jobs]
+    for outcome, one, job in zip(outcomes, expected, jobs, strict=True):
+        assert outcome["run"] == one["run"] == f"runs/{job.name}"
+        assert outcome["status"] == one["status"] == "done", outcome
+        assert outcome["seconds"] > 0 and one["seconds"] > 0
+        for split, names in metrics.items():
+            ours, theirs = (found["results"][split]["metrics"] for found in (outcome, one))
+            assert set(ours) >= set(names) and ours == theirs
+        weights = [
+            sorted(found.glob("checkpoints/*/generator*.safetensors"))
+            for found in (beside / job.name, after / job.name)
+        ]
+        assert weights[0] and [path.read_bytes() for path in weights[0]] == [path.read_bytes() for path in weights[1]]
+    assert outcomes[0]["results"] != outcomes[1]["results"]
+
+
+def lost(job: Job, *arguments: Any) -> Outcome:
+    """A run whose process dies, and one that ends with an error; in processes of their own."""
+    if job.row.name == "alpha-50":
+        os._exit(3)
+    raise DataError("no-data")
+
+
+def test_runs_side_by_side_fail_each_by_itself(desk: Street) -> None:
     jobs = plan(STUDIES["alpha"], OPTIONS, "0")[:2]
     place = Place(desk.path / "nowhere", desk.path / "no-data", "cpu")
-    outcomes = run_side_by_side(jobs, {}, OPTIONS, place, ["cpu", "cpu"])
+    outcomes = run_side_by_side(jobs, {}, OPTIONS, place, ["cpu", "cpu"], lost)
     assert [outcome["run"] for outcome in outcomes] == [f"runs/{job.name}" for job in jobs]
-    assert all(outcome["status"] == "failed" and "no-data" in outcome["reason"] for outcome in outcomes)
+    assert all(outcome["status"] == outcome["short"] == "failed" for outcome in outcomes)
+    assert [outcome["reason"] for outcome in outcomes] == ["its process ended with code 3", "no-data"]
 
 
 # weights of the networks that metrics look with

@@ -43,7 +43,7 @@ _QUICK: Mapping[str, Any] = {
     "train": {"steps": 4000, "ema": 0.998},
 }
 # the Cityscapes study left augmentation out of its results (section II.C.4)
-_PLAIN: Mapping[str, Any] = {"augment": {"jitter": 1.0, "mirror": False}}
+PLAIN: Mapping[str, Any] = {"augment": {"jitter": 1.0, "mirror": False}}
 _LABELS = "labels or pictures to photos"
 _PAINT = "photos to labels (painted)"
 _TASKS = "other translations of pictures"
@@ -102,35 +102,35 @@ PRESETS: dict[str, Preset] = {
         task=_LABELS,
         summary="pix2pix with mean squared error in the place of cross-entropy, without augmentation",
         source=f"{_STUDY}, section II.C.1; table I, row Baseline Model with MSE",
-        settings={**_PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
+        settings={**PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
         quick=_QUICK,
     ),
     "pix2pix-alpha50": Preset(
         task=_LABELS,
         summary="pix2pix with 50 L1, without augmentation",
         source=f"{_STUDY}, section II.C.1 (alpha = 50, not in table I)",
-        settings={**_PLAIN, "losses": {"lambda_l1": 50.0}},
+        settings={**PLAIN, "losses": {"lambda_l1": 50.0}},
         quick=_QUICK,
     ),
     "pix2pix-alpha75": Preset(
         task=_LABELS,
         summary="pix2pix with 75 L1, without augmentation",
         source=f"{_STUDY}, section II.C.1 (alpha = 75, not in table I)",
-        settings={**_PLAIN, "losses": {"lambda_l1": 75.0}},
+        settings={**PLAIN, "losses": {"lambda_l1": 75.0}},
         quick=_QUICK,
     ),
     "pix2pix-deeplab": Preset(
         task=_LABELS,
         summary="pretrained trunks: DeepLabV3's as generator, ResNet-18 as discriminator; without augmentation",
         source=f"{_STUDY}, section II.C.2; table I, row Pre-trained from pytorch",
-        settings={**_PLAIN, "generator": {"name": "deeplabv3"}, "discriminator": {"name": "resnet18"}},
+        settings={**PLAIN, "generator": {"name": "deeplabv3"}, "discriminator": {"name": "resnet18"}},
         quick={**_QUICK, "weights": {"deeplabv3_resnet50": "random", "resnet18": "random"}},
     ),
     "pix2pix-finetune": Preset(
         task=_LABELS,
         summary="published U-Net and PatchGAN (--init FILE), trained on as pix2pix-mse; without augmentation",
         source=f"{_STUDY}, section II.C.2; table I, row Pre-trained from literature",
-        settings={**_PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
+        settings={**PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
         quick={"optimizer": {"schedule": "linear"}, "train": {"steps": 400, "ema": 0.998}},
         from_weights=True,
     ),
@@ -138,7 +138,7 @@ PRESETS: dict[str, Preset] = {
         task=_LABELS,
         summary="U-Net with a norm after every convolution, without augmentation",
         source=f"{_STUDY}, section II.C.3; table I, row Enhanced baseline model",
-        settings={**_PLAIN, "generator": {"name": "enhanced"}},
+        settings={**PLAIN, "generator": {"name": "enhanced"}},
         quick=_QUICK,
     ),
     "enhanced-mse": Preset(
@@ -146,7 +146,7 @@ PRESETS: dict[str, Preset] = {
         summary="the enhanced U-Net with mean squared error in the place of cross-entropy, without augmentation",
         source=f"{_STUDY}, section III; table I, row Enhanced baseline model with MSE",
         settings={
-            **_PLAIN,
+            **PLAIN,
             "generator": {"name": "enhanced"},
             "losses": {"adversarial": "least-squares-sigmoid"},
         },

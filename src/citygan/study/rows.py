@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from citygan.errors import UsageError, did_you_mean
+from citygan.presets import PLAIN
 from citygan.study.papers import PaperTable, paper_tables
 
 
@@ -151,7 +152,6 @@ THREE_SPLITS = (
 L1_ALONE: Mapping[str, Any] = {"losses": {"lambda_gan": 0.0}}
 GAN_ALONE: Mapping[str, Any] = {"losses": {"lambda_l1": 0.0}}
 BLIND: Mapping[str, Any] = {"discriminator": {"conditional": False}}
-PLAIN: Mapping[str, Any] = {"augment": {"jitter": 1.0, "mirror": False}}
 MIRROR: Mapping[str, Any] = {"jitter": 1.0, "mirror": True}
 # the paper tells no values: what albumentations' ColorJitter, popular with pix2pix, long had by default
 STUDY_COLOURS: Mapping[str, Any] = {

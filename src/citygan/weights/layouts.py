@@ -64,24 +64,13 @@ class Imported:
 
 # arguments that are settings of `train` too
 SETTINGS = (
-    *(
-        "width",
-        "depth",
-        "dropout",
-        "dropout_place",
-        "norm",
-        "blocks",
-        "halvings",
-        "receptive_field",
-        "scales",
-        "skips",
-        "upsample",
-    ),
-)
+    "width", "depth", "dropout", "dropout_place", "norm", "blocks", "halvings", "receptive_field", "scales", "skips",
+    "upsample",
+)  # fmt: skip
 _TOLD = (
-    *("in_channels", "out_channels", "width", "depth", "blocks", "halvings", "enhancers", "local_blocks"),
-    *("receptive_field", "scales", "norm", "dropout"),
-)
+    "in_channels", "out_channels", "width", "depth", "blocks", "halvings", "enhancers", "local_blocks",
+    "receptive_field", "scales", "norm", "dropout",
+)  # fmt: skip
 
 
 def table_of(role: str) -> dict[str, type[nn.Module]]:
