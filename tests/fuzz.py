@@ -271,7 +271,7 @@ def vouch_for_manifest(file: Path) -> None:
 
 def make_run(folder: Path) -> Path:
     """A tiny checkpoint, made once."""
-    from citygan.recipes.inputs import InputEncoder
+    from citygan.recipes.views import View
     from citygan.train import checkpoint
 
     place = folder / "seed"
@@ -286,7 +286,7 @@ def make_run(folder: Path) -> Path:
         state = {
             "step": 3, "model": "pix2pix", "use": "generator", "seed": 0, "score": 0.5, "inference": "paper",
             "networks": {"generator": {"name": "unet", "arguments": arguments}},
-            "inputs": InputEncoder(CITYSCAPES, None, "colour", False).to_dict(),
+            "inputs": View("label", CITYSCAPES).to_dict(),
             "size": [32, 32], "settings": {"data": "x"}, "data": {"name": "x", "checksum": "0"},
         }  # fmt: skip
         checkpoint.save(place, {"generator": dict(network.state_dict())}, state)

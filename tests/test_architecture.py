@@ -51,15 +51,18 @@ ROOMS: dict[str, str] = {
     "runnames": "errors files",
     "runs": "errors files yamlfile config train runnames",
     "pretrained": "errors files models weightfiles weights",
-    "feeding": "errors config data",
-    "building": "errors files config devices data feeding models recipes train runs weightfiles weights pretrained",
-    "importing": "errors files config data.labels recipes train runs weights",
+    "sides": "errors batch config data data.labels recipes",
+    "feeding": "errors config data runs",
+    "building": "errors files config devices data feeding models recipes train runs weightfiles weights pretrained "
+    "sides",
+    "starting": "errors files train runnames runs weights",
+    "importing": "errors files config data.labels recipes train runs weights starting",
     "onnxfile": "errors models",
     "exporting": "errors files progress train runs weights onnxfile",
     "fetching": "errors files progress models weightfiles",
     "resuming": "errors progress config data train runs building",
-    "infer": "errors progress batch devices data data.labels models recipes train runs",
-    "segmenting": "errors devices data data.labels models recipes train runs infer",
+    "infer": "errors progress batch devices data data.labels models recipes train runs sides",
+    "segmenting": "errors devices pictures data data.labels models recipes train runs infer",
     "translation": "errors files pictures data data.labels train sheets infer segmenting",
     "trios": "errors pictures data metrics sheets baseline infer",
     "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios train runs",
@@ -71,12 +74,12 @@ ROOMS: dict[str, str] = {
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
     "feeding building resuming report validating",
     "study": "errors files yamlfile progress devices settings config presets pictures data data.labels train metrics "
-    "sheets baseline figurefile runnames runs building weightfiles infer segmenting segmented translation assembling "
-    "evaluation report training memory",
+    "sheets baseline figurefile runnames runs starting building weightfiles infer segmenting segmented translation "
+    "assembling evaluation report training memory",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runnames runs building resuming importing exporting fetching infer segmenting segmented "
-    "translation evaluation report training study",
+    "metrics figurefile runnames runs starting building resuming importing exporting fetching infer segmenting "
+    "segmented translation evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = (

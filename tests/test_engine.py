@@ -21,8 +21,8 @@ from citygan.config import Layer, Settings, resolve
 from citygan.data.labels import TABLES
 from citygan.errors import DamagedError, DivergedError
 from citygan.recipes.base import Group, LinearDecay, Recipe, Update, constant
-from citygan.recipes.inputs import InputEncoder
 from citygan.recipes.pix2pix import Pix2Pix
+from citygan.recipes.views import View
 from citygan.train.engine import Engine, Plan
 
 CPU = torch.device("cpu")
@@ -32,13 +32,14 @@ def _settings(**values: Any) -> Settings:
     return resolve([Layer("test", values)])[0]
 
 
-def _pix2pix(settings: Settings | None = None, dropout: float = 0.0, channels: int | None = 3) -> Pix2Pix:
+def _pix2pix(settings: Settings | None = None, dropout: float = 0.0, channels: int = 3) -> Pix2Pix:
     torch.manual_seed(0)
     settings = settings or Settings()
-    inputs = InputEncoder(None, channels, "colour", False)
+    inputs = View("source", None, channels)
     return Pix2Pix(
         settings,
         inputs,
+        View("photo"),
         {"in_channels": 3, "out_channels": 3, "width": 4, "depth": 5, "dropout": dropout},
         {"in_channels": 6, "width": 4, "receptive_field": 70} if settings.losses.lambda_gan > 0 else None,
     )
@@ -287,13 +288,13 @@ def test_one_hot_and_instance_edges() -> None:
     table = TABLES["cityscapes"]
     label = torch.tensor([[[7, 7, 26, 26], [7, 7, 255, 26]]], dtype=torch.uint8)
     instance = torch.tensor([[[7, 7, 26001, 26002], [7, 7, 0, 26002]]])
-    x = InputEncoder(table, None, "onehot", True)(Batch(label=label, instance=instance))
+    x = View("label", table, encoding="onehot", edges=True)(Batch(label=label, instance=instance))
     assert x.shape == (1, len(table.classes) + 1, 2, 4)
     channels = [item.id for item in table.classes]
     assert x[0, channels.index(7)].tolist() == [[1, 1, 0, 0], [1, 1, 0, 0]]
     assert x[0, :-1].sum(0).tolist() == [[1, 1, 1, 1], [1, 1, 0, 1]]
     assert x[0, -1].tolist() == [[0, 1, 1, 1], [0, 1, 1, 1]]
-    colours = InputEncoder(table, None, "colour", False)(Batch(label=label))
+    colours = View("label", table)(Batch(label=label))
     assert torch.allclose((colours[0, :, 0, 0] + 1) * 127.5, torch.tensor([128.0, 64.0, 128.0]), atol=1e-4)
 
 

@@ -364,7 +364,10 @@ def test_the_next_command_works_on_the_set(tmp_path: Path, capsys: pytest.Captur
     told, _ = _next_of(capsys, str(root / "gtFine"), "--format", "cityscapes", *size, "--force")
     assert "no model is trained yet" not in told
     told, command = _next_of(capsys, str(root / "leftImg8bit"), "--format", "cityscapes", *size)
-    assert "note: photos alone" in told and command.startswith("citygan prepare FOLDER, one with label maps")
+    assert "note: photos alone: colourisation and inpainting" in told
+    assert command == "citygan train --model colourisation"
+    told, command = _next_of(capsys, str(root / "leftImg8bit/val"), "--format", "photos", "--splits", "val=1", *size)
+    assert command.startswith("citygan prepare FOLDER, one with label maps")
     pairs = trees.folders(tmp_path / "pairs", labels="test/labels", photos="test/photos")
     told, command = _next_of(capsys, str(pairs), *size)
     assert "no split train with photos" in told and command == "citygan evaluate --data pairs --split test"

@@ -14,11 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19, ClassTable
+from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19, VOID, ClassTable, LabelClass
 from citygan.errors import DataError
 from citygan.metrics import miou, tensors
 from citygan.metrics.labelled import painted_ids, true_painted_ids
 from citygan.metrics.miou import InstanceSums, confusion, instance_hits, segmentation_figure
+from citygan.metrics.painting import most_frequent
 
 UInt8 = npt.NDArray[np.uint8]
 UInt16 = npt.NDArray[np.uint16]
@@ -231,15 +232,37 @@ def test_tensors_are_counted_as_arrays() -> None:
 
 def test_painted_maps_are_read_by_the_nearest_colour() -> None:
     _, truth, _ = street(2, ids=[c.id for c in CITYSCAPES.classes if c.name != "polegroup"])
-    colours = CITYSCAPES.palette[truth]
+    colours, scored = CITYSCAPES.palette[truth], CITYSCAPES.train_ids[truth] != VOID
     once = CITYSCAPES.colour_ids  # two void classes are black
     expected = np.vectorize(lambda i: once[CITYSCAPES.classes[i].colour])(truth)
-    assert np.array_equal(painted_ids(colours, CITYSCAPES), expected)
+    assert np.array_equal(true_painted_ids(colours, CITYSCAPES), expected)
+    assert np.array_equal(painted_ids(colours, CITYSCAPES)[scored], expected[scored])
     rng = np.random.default_rng(0)
     noisy = np.clip(colours.astype(int) + rng.integers(-4, 5, colours.shape), 0, 255).astype(np.uint8)
-    assert (painted_ids(noisy, CITYSCAPES) == expected).mean() > 0.98
+    assert (painted_ids(noisy, CITYSCAPES) == expected)[scored].mean() > 0.98
     assert painted_ids(rng.integers(0, 256, (8, 9, 1), np.uint8), CITYSCAPES).shape == (8, 9)
-    assert np.array_equal(true_painted_ids(noisy, CITYSCAPES), painted_ids(noisy, CITYSCAPES))
+
+
+def test_void_is_never_what_a_generated_map_means() -> None:
+    every = np.arange(0, 256, 5, dtype=np.uint8)
+    colours = np.stack(np.meshgrid(every, every, every), axis=-1).reshape(52, -1, 3)
+    for table in (CITYSCAPES, CAMVID11):
+        found = painted_ids(colours, table)
+        assert (table.train_ids[found] != VOID).all()
+        classes = [c for c in table.classes if c.train_id != VOID]
+        distance = [((colours.astype(int) - c.colour) ** 2).sum(-1) for c in classes]
+        assert np.array_equal(found, np.array([c.id for c in classes])[np.argmin(distance, axis=0)])
+    nothing = ClassTable("void", (LabelClass(0, "void", (0, 0, 0)), LabelClass(1, "dark", (9, 9, 9))))
+    assert painted_ids(np.full((2, 2, 3), 9, np.uint8), nothing).tolist() == [[1, 1], [1, 1]]
+
+
+def test_the_most_frequent_class_of_each_pixel_is_void_only_where_nothing_else_is() -> None:
+    road, sky, void = 7, 23, 0
+    maps = [np.array([[road, void, void, void, 255]], np.uint8), np.array([[road, void, void, sky, 255]], np.uint8)]
+    maps.append(np.array([[sky, road, void, sky, 255]], np.uint8))
+    assert most_frequent(maps, CITYSCAPES).tolist() == [[road, road, void, sky, 255]]
+    with pytest.raises(DataError, match="no training label map"):
+        most_frequent([], CITYSCAPES)
 
 
 def test_a_photo_is_no_true_painted_map() -> None:

@@ -94,7 +94,7 @@ def test_every_row_runs(desk: Street, name: str) -> None:
             assert (desk.path / "studies" / told["runs"][0] / "config.yaml").is_file()
         for column in record["columns"]:
             cell = told["figures"][column["key"]]
-            if told["status"] == "done" and column["metric"] in ("ssim", "psnr", "colour"):
+            if told["status"] == "done" and column["metric"] in ("ssim", "psnr", "colour", "miou"):
                 assert cell["mean"] is not None and cell["n"] == 1 and cell["std"] is None
             elif cell["mean"] is None:
                 assert cell["reason"] and cell["short"]
@@ -104,9 +104,9 @@ def test_every_row_runs(desk: Street, name: str) -> None:
 @each_study
 def test_the_mean_colour_painting_stands_in_every_table(desk: Street, name: str) -> None:
     result, record = ran(desk, name)
-    known = [c for c in record["columns"] if c["metric"] in ("ssim", "psnr", "colour")]
+    known = [c for c in record["columns"] if c["metric"] in ("ssim", "psnr", "colour", "miou")]
     assert known and all(record["mean_colour"][c["key"]]["mean"] is not None for c in known)
-    assert "| mean-colour painting |" in result.out
+    assert f"| {STUDIES[name].painting} |" in result.out
 
 
 @each_study

@@ -78,7 +78,14 @@ class Ours:
         if self.bf16:
             round_weights(generator)
         return {
-            mode: Translator(generator, self.built.inputs, mode=mode, device=self.engine.device, bf16=self.bf16)
+            mode: Translator(
+                generator,
+                self.built.inputs,
+                self.built.outputs,
+                mode=mode,
+                device=self.engine.device,
+                bf16=self.bf16,
+            )
             for mode in ("paper", "deterministic")
         }
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from citygan.data.store import PreparedSet
-from citygan.metrics.painting import fit_mean_colours, mean_photo, paint
+from citygan.data.store import WHAT, PreparedSet
+from citygan.metrics.painting import fit_mean_colours, mean_photo, most_frequent, paint
 from citygan.metrics.pairs import UInt8
 
 
@@ -20,7 +20,8 @@ class Painter:
 
     Attributes:
         palette: uint8 [256, 3], the mean training colour of each id; None without labels.
-        photo: uint8 [H, W, 3], the mean training photo; None with labels.
+        photo: uint8 [H, W, 3], the same for every picture: the mean training photo, where there are no labels, or
+            where labels are painted the most frequent class of each pixel.
         reason: Why there is neither.
         name: What the painting is called.
         protocol: What it was taken from.
@@ -45,18 +46,35 @@ class Painter:
         return None if painting is None else painting[..., :channels]
 
 
-def fit_painter(data: PreparedSet) -> Painter:
-    """Reads a set's training split, a picture at a time, for its mean colours or, without labels, its mean photo."""
+def fit_painter(data: PreparedSet, painted: str = "photo") -> Painter:
+    """Reads a set's training split, a picture at a time, for its mean colours or, without labels, its mean photo.
+
+    Args:
+        painted: The array that is to be painted: `photo`, `source` or `label`.
+    """
     train = data.splits.get("train")
-    if train is None or train.photo is None:
-        return no_painter(f"{data.name} has no training photos to take colours from")
+    target = None if train is None else getattr(train, painted)
+    if train is None or target is None:
+        return no_painter(f"{data.name} has no training {WHAT[painted]} to take colours from")
     about = {"data": data.name, "checksum": data.checksum, "split": train.name, "pictures": len(train)}
+    if painted == "label" and data.classes is not None:
+        name = "most frequent class of each pixel"
+        common = data.classes.palette[most_frequent((np.asarray(label) for label in target), data.classes)]
+        return Painter(photo=common, name=name, protocol={"kind": f"{name}, in training", **about})
     if train.label is None:
-        photo = mean_photo(np.asarray(photo) for photo in train.photo)
-        kind = "mean training photo (the set has no labels)"
-        return Painter(photo=photo, name="mean training photo", protocol={"kind": kind, **about})
-    pairs = ((np.asarray(label), np.asarray(photo)) for label, photo in zip(train.label, train.photo, strict=True))
+        photo = mean_photo(_in_colours(np.asarray(picture)) for picture in target)
+        kind = f"mean training {painted} (the set has no labels)"
+        return Painter(photo=photo, name=f"mean training {painted}", protocol={"kind": kind, **about})
+    pairs = (
+        (np.asarray(label), _in_colours(np.asarray(picture)))
+        for label, picture in zip(train.label, target, strict=True)
+    )
     return Painter(fit_mean_colours(pairs), protocol={"kind": "mean training colour of each class", **about})
+
+
+def _in_colours(picture: UInt8) -> UInt8:
+    """Grey source pictures have one channel."""
+    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
 
 
 def no_painter(reason: str) -> Painter:

@@ -27,16 +27,15 @@ from citygan.models.unet import unet_depth
 from citygan.pretrained import fill_pretrained
 from citygan.recipes import RECIPES
 from citygan.recipes.base import Recipe
-from citygan.recipes.inputs import InputEncoder
 from citygan.recipes.pix2pix import Pix2Pix
 from citygan.recipes.segmenter import Segmentation
+from citygan.recipes.views import View
 from citygan.runs import SEGMENTER, check_kind, versions
+from citygan.sides import BOTH_SIDES, sides_of
 from citygan.train.checkpoint import load_network, read_part, read_state
 from citygan.train.distributed import Ranks
 from citygan.weightfiles import Found
 from citygan.weights import import_state_dict, read_weights, refit
-
-BOTH_SIDES = "Prepare a folder with both sides: photos, and label maps or source pictures of the same names"
 
 
 @dataclass(frozen=True)
@@ -45,13 +44,15 @@ class Built:
 
     Attributes:
         inputs: What the generator is shown; None of a segmenter, which is shown photos.
+        outputs: What it paints; likewise.
         networks: Name and arguments of each network.
         channels: C of the photos.
         arrays: What it learns from, of the prepared set.
     """
 
     recipe: Recipe
-    inputs: InputEncoder | None
+    inputs: View | None
+    outputs: View | None
     networks: dict[str, dict[str, Any]]
     channels: int
     arrays: tuple[str, ...]
@@ -65,7 +66,7 @@ def build(settings: Settings, data: PreparedSet) -> Built:
         UsageError: No such recipe; a setting that its network does not have.
     """
     lookup(RECIPES, settings.recipe, "recipe")
-    if all(split.photo is None for split in data.splits.values()):
+    if settings.output.array == "photo" and all(split.photo is None for split in data.splits.values()):
         hint = f"{BOTH_SIDES}; a trained run translates it: citygan translate {shlex.quote(str(data.path))} out/"
         raise DataError("the set has no photos to learn from", where=data.path, hint=hint)
     return _build_segmenter(settings, data) if settings.recipe == SEGMENTER else _build_generator(settings, data)
@@ -81,7 +82,8 @@ def _build_segmenter(settings: Settings, data: PreparedSet) -> Built:
         raise DataError(
             f"a segmenter tells classes apart, and {data.classes.name} has {data.classes.num_train}", where=data.path
         )
-    check_augment(settings, data, segments=True, coloured=True)
+    arrays = ("photo", "label")
+    check_augment(settings, data, arrays, "a segmenter's input is the photo")
     chosen = settings.segmenter
     network = lookup(SEGMENTERS, chosen.name, "segmenter")
     parameters = inspect.signature(network).parameters
@@ -108,7 +110,7 @@ def _build_segmenter(settings: Settings, data: PreparedSet) -> Built:
         else:
             _check_size(built, data, "segmenter")
     networks = {"segmenter": {"name": chosen.name, "arguments": arguments}}
-    return Built(recipe, None, networks, 3, ("photo", "label"))
+    return Built(recipe, None, None, networks, 3, arrays)
 
 
 def _check_crop(segmenter: nn.Module, crop: int) -> None:
@@ -122,37 +124,31 @@ def _check_crop(segmenter: nn.Module, crop: int) -> None:
 
 
 def _build_generator(settings: Settings, data: PreparedSet) -> Built:
-    train_split = data.split("train")
-    if train_split.photo is None:
-        raise DataError("the split train has no photos to learn from", where=data.path, hint=BOTH_SIDES)
-    use_label = settings.input.array == "label" or (settings.input.array == "auto" and train_split.label is not None)
-    if use_label and (train_split.label is None or data.classes is None):
-        raise DataError("the set has no label maps", where=data.path, hint="--set input.array=source")
-    if not use_label and train_split.source is None:
-        raise DataError("the set has neither label maps nor source pictures", where=data.path, hint=BOTH_SIDES)
-    if settings.input.instance_edges and train_split.instance is None:
-        raise DataError("the set has no instance maps", where=data.path, hint="--set input.instance_edges=false")
-    check_augment(settings, data, segments=False, coloured=not use_label or settings.input.encoding == "colour")
-    inputs = InputEncoder(
-        data.classes if use_label else None,
-        None if use_label else train_split.source.shape[-1],  # type: ignore[union-attr]
-        settings.input.encoding,
-        settings.input.instance_edges,
-    )
-    channels = data.photo_channels or 3
-    networks = {"generator": _generator(settings, data, inputs.channels, channels)}
+    inputs, outputs = sides_of(settings, data)
+    arrays = tuple(dict.fromkeys((*outputs.arrays, *inputs.arrays)))
+    check_augment(settings, data, arrays, _uncoloured(inputs, outputs))
+    networks = {"generator": _generator(settings, data, inputs.channels, outputs.channels)}
     if settings.losses.lambda_gan > 0:
-        networks["discriminator"] = _discriminator(settings, inputs.channels, channels)
+        networks["discriminator"] = _discriminator(settings, inputs.channels, outputs.channels)
     torch.manual_seed(settings.seed)
     recipe = Pix2Pix(
         settings,
         inputs,
+        outputs,
         networks["generator"]["arguments"],
         networks["discriminator"]["arguments"] if "discriminator" in networks else None,
     )
     _check_size(recipe.networks["generator"], data, "generator")
-    arrays = ("photo", "label" if inputs.is_label else "source", *(("instance",) if inputs.edges else ()))
-    return Built(recipe, inputs, networks, channels, arrays)
+    return Built(recipe, inputs, outputs, networks, data.photo_channels or 3, arrays)
+
+
+def _uncoloured(inputs: View, outputs: View) -> str | None:
+    """Why the generator's input cannot change its colours with the photo that it paints; None where it can."""
+    if outputs.array != "photo":
+        return "no photo is painted"
+    if inputs.array == "photo":
+        return "the input is made of the photo"
+    return "one-hot classes have no colours" if inputs.encoding == "onehot" else None
 
 
 def _generator(settings: Settings, data: PreparedSet, in_channels: int, channels: int) -> dict[str, Any]:

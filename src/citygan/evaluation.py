@@ -63,7 +63,7 @@ def evaluate_run(
     Args:
         run: A run, a checkpoint folder, a loaded translator; None: the last run.
         split: Of the set.
-        metrics: Names (`citygan.metrics.METRICS`); None: `ssim`, `psnr`, `l1`.
+        metrics: Names (`citygan.metrics.METRICS`); None: `ssim`, `psnr`, `l1`, of a run that paints label maps `miou`.
         checkpoint: `last`, `best` or a step.
         data: Another prepared set than the one the run was trained on.
         batch: Pictures to translate together.
@@ -87,6 +87,8 @@ def evaluate_run(
         translator = load(run, checkpoint=checkpoint, device=device)
     else:
         translator = run
+    if metrics is None and translator.painted_classes is not None:
+        work = Work(["miou"], weights, per_image, plots, force, progress)
     from citygan.translation import split_for
 
     prepared = set_of_run(translator, data)
@@ -98,7 +100,7 @@ def evaluate_run(
             hint="Leave it out",
         )
     looks = _looks(work.rows, segmenter, prepared, device)
-    painter = fit_painter(prepared)
+    painter = fit_painter(prepared, translator.output_kind)
     table = classes or prepared.classes
     trios = SplitTrios(
         translator,

@@ -72,7 +72,7 @@ def export(
     tensors = read_part(folder, state, part)
     load_network(network, tensors, folder / f"{part}.safetensors")  # finds what does not fit
     if role == "generator":
-        record |= {"inputs": state.get("inputs"), "inference": state.get("inference")}
+        record |= {key: state.get(key) for key in ("inputs", "outputs", "inference")}
     if kind == ONNX:
         from citygan.onnxfile import to_onnx
 

@@ -13,11 +13,11 @@ from citygan.config import Layer, Settings, resolve
 from citygan.data.labels import table_named
 from citygan.errors import DamagedError, DataError, UsageError
 from citygan.files import read_bytes, runs_home, write_last
-from citygan.recipes.inputs import InputEncoder
+from citygan.recipes.views import View
 from citygan.runs import new_run, versions
+from citygan.starting import settings_of_network
 from citygan.train import checkpoint
 from citygan.weights import Imported, import_state_dict, read_weights
-from citygan.weights.layouts import SETTINGS
 
 NAME = "imported"  # of the runs, with a number
 
@@ -84,16 +84,14 @@ def import_run(path: Path, meaning: Meaning, name: str | None = None, discrimina
                 hint="Leave it out",
             )
         arguments["dropout"] = meaning.dropout
-    inputs = _inputs(meaning, arguments["in_channels"], record, path)
+    inputs, outputs = _sides(meaning, arguments["in_channels"], arguments.get("out_channels", 3), record, path)
     parts = {"generator": generator.tensors}
     networks = {"generator": {"name": generator.name, "arguments": arguments}}
-    if arguments.get("out_channels", 3) not in (1, 3):
-        raise DamagedError(f"it paints {arguments['out_channels']} channels, not 1 or 3", where=path)
     if discriminator is not None:
         judge = _judge(discriminator, arguments)
         parts["discriminator"] = judge.tensors
         networks["discriminator"] = {"name": judge.name, "arguments": judge.arguments}
-    settings = _settings(meaning, inputs, networks, arguments)
+    settings = _settings(meaning, inputs, outputs, networks, arguments)
     state = {
         "step": 0,
         "steps": 0,
@@ -101,6 +99,7 @@ def import_run(path: Path, meaning: Meaning, name: str | None = None, discrimina
         "use": "generator",
         "networks": networks,
         "inputs": inputs.to_dict(),
+        "outputs": outputs.to_dict(),
         "inference": meaning.mode,
         "seed": settings.seed,
         "score": None,
@@ -126,16 +125,28 @@ def import_run(path: Path, meaning: Meaning, name: str | None = None, discrimina
     return run
 
 
-def _inputs(meaning: Meaning, channels: int, record: Mapping[str, Any] | None, path: Path) -> InputEncoder:
-    """What turns label maps or pictures into the generator's input."""
+def _sides(
+    meaning: Meaning, channels: int, painted: int, record: Mapping[str, Any] | None, path: Path
+) -> tuple[View, View]:
+    """What the generator is shown, and what it paints."""
     told = meaning.classes is not None or meaning.encoding is not None or meaning.edges
     if not told and record is not None and record.get("inputs") is not None:
         try:
-            inputs = InputEncoder.from_dict(record["inputs"])
+            inputs = View.from_dict(record["inputs"])
+            outputs = View.from_dict(record["outputs"]) if record.get("outputs") else View("photo", None, painted)
         except (KeyError, TypeError, ValueError, DataError, UsageError) as problem:
             raise DamagedError("its record does not describe an input", where=path) from problem
-        if inputs.channels == channels:
-            return inputs
+        if (inputs.channels, outputs.channels) == (channels, painted):
+            return inputs, outputs
+    if (channels, painted) == (1, 2) and not told:  # the public colourisation: L to a and b, scaled as here
+        return View("photo", encoding="lightness"), View("photo", encoding="ab", side="output")
+    if painted not in (1, 3):
+        raise DamagedError(f"it paints {painted} channels, not 1 or 3", where=path)
+    return _inputs(meaning, channels, path), View("photo", None, painted)
+
+
+def _inputs(meaning: Meaning, channels: int, path: Path) -> View:
+    """What turns label maps or pictures into the generator's input."""
     if meaning.classes is None:
         if meaning.encoding is not None or meaning.edges:
             raise UsageError(
@@ -149,13 +160,13 @@ def _inputs(meaning: Meaning, channels: int, record: Mapping[str, Any] | None, p
                 where=path,
                 hint="--classes NAME --encoding onehot [--edges] says that they are classes",
             )
-        return InputEncoder(None, channels, "colour", False)
-    inputs = InputEncoder(table_named(meaning.classes), None, meaning.encoding or "colour", meaning.edges)
+        return View("source", None, channels)
+    table = table_named(meaning.classes)
+    inputs = View("label", table, encoding=meaning.encoding or "colour", edges=meaning.edges)
     if inputs.channels != channels:
-        assert inputs.classes is not None
         more = " and edges" if meaning.edges else ""
-        many = len(inputs.classes.classes)
-        gives = f"{inputs.encoding} of {inputs.classes.name}{more} gives {inputs.channels}"
+        many = len(table.classes)
+        gives = f"{inputs.encoding} of {table.name}{more} gives {inputs.channels}"
         raise UsageError(
             f"it takes {channels} channels, and {gives}",
             where="--classes",
@@ -179,25 +190,28 @@ def _judge(path: Path, generator: Mapping[str, Any]) -> Imported:
 
 
 def _settings(
-    meaning: Meaning, inputs: InputEncoder, networks: Mapping[str, Any], generator: Mapping[str, Any]
+    meaning: Meaning,
+    inputs: View,
+    outputs: View,
+    networks: Mapping[str, Any],
+    generator: Mapping[str, Any],
 ) -> Settings:
     """Settings with which `train` would build the same networks, but for their biases."""
     values: dict[str, Any] = {
         "inference": meaning.mode,
         "input": {
-            "array": "label" if inputs.is_label else "source",
+            "array": inputs.array,
             "encoding": inputs.encoding,
             "instance_edges": inputs.edges,
         },
+        "output": {"array": outputs.array, "encoding": outputs.encoding},
     }
     for role, record in networks.items():
-        known = {"name": record["name"]}
-        known |= {key: value for key, value in record["arguments"].items() if key in SETTINGS}
-        values[role] = known
+        values[role] = settings_of_network(record["name"], record["arguments"])
     judge = networks.get("discriminator")
     if judge is not None:
         values["discriminator"]["conditional"] = judge["arguments"]["in_channels"] > generator.get("out_channels", 3)
     try:
         return resolve([Layer(NAME, values)])[0]
     except UsageError:  # wider or deeper than settings can say: the checkpoint's own record still can
-        return resolve([Layer(NAME, {key: values[key] for key in ("inference", "input")})])[0]
+        return resolve([Layer(NAME, {key: values[key] for key in ("inference", "input", "output")})])[0]

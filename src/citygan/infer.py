@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from citygan.batch import Batch
-from citygan.data.labels import ClassTable
-from citygan.data.store import Split
+from citygan.data.store import WHAT, Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
-from citygan.errors import DamagedError, DataError, MachineError
+from citygan.errors import DamagedError, DataError, MachineError, UsageError
 from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say
-from citygan.recipes.inputs import InputEncoder
+from citygan.recipes.views import View, keeps, picture_of
 from citygan.runs import GENERATOR, check_kind, checkpoint_folder
+from citygan.sides import Sides, to_uint8
 from citygan.train.checkpoint import load_network, read_part, read_state
 
 UInt8 = npt.NDArray[np.uint8]
@@ -29,12 +30,13 @@ SMALLEST_TILE = 128
 TILE_OVERLAP = 64  # pixels that neighbouring tiles share and are blended over
 
 
-class Translator:
+class Translator(Sides):
     """A generator with all it needs to be used: what its input means, and how it runs at test time.
 
     Args:
         generator: The network.
-        inputs: What turns label maps or pictures into its input.
+        inputs: What it is shown.
+        outputs: What it paints.
         mode: `paper`: dropout and each picture's own statistics; `running`: dropout and running statistics;
             `deterministic`: running statistics without dropout.
         seed: Of dropout: together with the number of the sample it decides the masks, the same for every picture.
@@ -48,7 +50,8 @@ class Translator:
     def __init__(
         self,
         generator: nn.Module,
-        inputs: InputEncoder,
+        inputs: View,
+        outputs: View,
         *,
         mode: Mode,
         device: torch.device,
@@ -60,9 +63,8 @@ class Translator:
         pairs: str | None = None,
     ) -> None:
         self.generator = generator
-        self.inputs = inputs
+        super().__init__(inputs, outputs, device)
         self.mode = mode
-        self.device = device
         self.seed = seed
         self.bf16 = bf16
         self.path = path
@@ -72,30 +74,16 @@ class Translator:
         self.multiple = int(getattr(generator, "multiple", 1))
         self.smallest = int(getattr(generator, "smallest", 1))
 
-    @property
-    def classes(self) -> ClassTable | None:
-        """The class table of its label maps; None where it takes pictures."""
-        return self.inputs.classes
-
-    @property
-    def channels(self) -> int:
-        """C of what the network is shown."""
-        return self.inputs.channels
-
-    @property
-    def input_kind(self) -> Literal["label", "source"]:
-        """Whether it takes label maps or pictures."""
-        return "label" if self.inputs.is_label else "source"
-
-    @property
-    def needs_instances(self) -> bool:
-        """Whether it must be given instance maps too."""
-        return self.inputs.edges
-
     def protocol(self) -> dict[str, Any]:
         """What its pictures depend on besides their input, for the record of a figure."""
         statistics, dropout = _MODES[self.mode]
-        return {
+        kept = keeps(self.inputs, self.outputs)
+        sides = {
+            "shown": None if self.inputs.encoding in ("colour", "onehot") else self.inputs.encoding,
+            "painted": None if self.output_kind == "photo" else self.output_kind,
+            "kept_of_the_input": kept,
+        }
+        return {key: value for key, value in sides.items() if value is not None} | {
             "inference": self.mode,
             "statistics": statistics,
             "dropout": dropout,
@@ -125,6 +113,7 @@ class Translator:
 
         Raises:
             DataError: Wrong shape or type, no picture, ids outside the table, no instance maps.
+            UsageError: Tiles of a picture in which there is a hole.
             MachineError: Out of memory with a single picture.
         """
         array = np.asarray(inputs)
@@ -139,6 +128,10 @@ class Translator:
             )
         if not array.size:
             raise DataError(f"no pictures in an array of shape {array.shape}")
+        if tile is not None and self.inputs.encoding == "hole":
+            raise UsageError(
+                "this run fills the hole in the middle of a whole picture", where="--tile", hint="Leave it out"
+            )
         single = array.ndim == single_rank
         array = array[None] if single else array
         self._check(array)
@@ -163,10 +156,9 @@ class Translator:
         tile: tuple[int, int] | None = None,
     ) -> Iterator[UInt8]:
         """The pictures of a prepared split, all or those at `indices`, in that order, uint8 [H, W, C]."""
-        array = split.label if self.inputs.is_label else split.source
+        array = getattr(split, self.input_kind)
         if array is None:
-            what = "label maps" if self.inputs.is_label else "source pictures"
-            raise DataError(f"the set has no {what}, which this model translates", where=split.name)
+            raise DataError(f"the set has no {WHAT[self.input_kind]}, which this model translates", where=split.name)
         chosen = list(range(len(split)) if indices is None else indices)
         together = batch or self.default_batch
         for first in range(0, len(chosen), together):
@@ -174,7 +166,8 @@ class Translator:
             instances = None
             if self.needs_instances and split.instance is not None:
                 instances = np.asarray(split.instance[part])
-            yield from self.translate(np.asarray(array[part]), instances=instances, sample=sample, tile=tile)
+            given = self.own_channels(np.asarray(array[part]))
+            yield from self.translate(given, instances=instances, sample=sample, tile=tile)
 
     @property
     def default_batch(self) -> int:
@@ -183,9 +176,9 @@ class Translator:
 
     def _check(self, array: npt.NDArray[Any]) -> None:
         if not self.inputs.is_label:
-            if array.dtype != np.uint8 or array.shape[-1] != self.inputs.channels:
+            if array.dtype != np.uint8 or array.shape[-1] != self.channels:
                 raise DataError(
-                    f"expected uint8 pictures with {self.inputs.channels} channel(s), got {array.dtype} {array.shape}"
+                    f"expected uint8 pictures with {self.channels} channel(s), got {array.dtype} {array.shape}"
                 )
             return
         assert self.classes is not None
@@ -246,7 +239,7 @@ class Translator:
                 batch = (batch + 1) // 2
                 say(f"not enough memory for so many pictures at once: going on with {batch}")
                 continue
-            done.append(_to_uint8(x))
+            done.append(to_uint8(x))
         return np.concatenate(done)
 
     def _tiled(
@@ -266,25 +259,23 @@ class Translator:
                 total[:, part[0], part[1]] += x * fade
                 weight[:, part[0], part[1]] += fade
         assert total is not None
-        return _to_uint8((total / weight)[None])[0]
+        return to_uint8((total / weight)[None])[0]
 
     def _run(self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int) -> Tensor:
         """[N, H, W(, C)] -> [N, C, H, W] in [-1, 1], float32; padded for the network and cropped back."""
         height, width = array.shape[1:3]
         rows = _padded(max(height, self.smallest), self.multiple) - height
         columns = _padded(max(width, self.smallest), self.multiple) - width
-        around = ((0, 0), (0, rows), (0, columns))
         if self.inputs.is_label:
+            around = ((0, 0), (0, rows), (0, columns))
             label = torch.from_numpy(np.pad(array.astype(np.uint8), around, mode="edge")).to(self.device)
             instance = None
             if instances is not None:
                 instance = torch.from_numpy(np.pad(instances.astype(np.int32), around, mode="edge")).to(self.device)
-            batch = Batch(label=label, instance=instance)
-        else:
-            padded = np.pad(array, (*around, (0, 0)), mode="edge")
-            source = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2)
-            batch = Batch(source=source.float().mul_(1 / 127.5).sub_(1))
-        x = self.inputs(batch).contiguous(memory_format=torch.channels_last)
+            x = self.inputs(Batch(label=label, instance=instance))
+        else:  # padded after it was encoded: a hole is in the middle of the picture as it was given
+            x = F.pad(self.inputs(self.batch_of(array)), (0, columns, 0, rows), mode="replicate")
+        x = x.contiguous(memory_format=torch.channels_last)
         statistics, dropout = _MODES[self.mode]
         seed = _sample_seed(self.seed, sample) if dropout else None
         with (
@@ -292,7 +283,8 @@ class Translator:
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
         ):
             y: Tensor = self.generator(x)
-        return y[:, :, :height, :width].float()
+        x, y = (tensor[:, :, :height, :width].float() for tensor in (x, y))
+        return picture_of(self.inputs, self.outputs, x, y)
 
 
 _MODES: dict[str, tuple[Statistics, bool]] = {
@@ -335,11 +327,12 @@ def load(
     state = read_state(folder)
     try:
         record = state["networks"]["generator"]
-        inputs = InputEncoder.from_dict(state["inputs"])
+        inputs, outputs = View.from_dict(state["inputs"]), outputs_of(state)
         part, step = str(state["use"]), int(state["step"])
         inference, own_seed, settings = str(state["inference"]), int(state["seed"]), dict(state["settings"])
         pairs = state.get("data", {}).get("pairs")
-        if record["arguments"]["in_channels"] != inputs.channels or own_seed < 0 or inference not in _MODES:
+        channels = (record["arguments"]["in_channels"], record["arguments"].get("out_channels", 3))
+        if channels != (inputs.channels, outputs.channels) or own_seed < 0 or inference not in _MODES:
             raise ValueError("its entries contradict each other")
         with torch.device("meta"):  # shapes alone: a record may claim any size
             generator = lookup(GENERATORS, str(record["name"]), "generator")(**record["arguments"])
@@ -353,6 +346,7 @@ def load(
     return Translator(
         generator,
         inputs,
+        outputs,
         mode=chosen,
         device=where,
         seed=own_seed if seed is None else seed,
@@ -362,6 +356,13 @@ def load(
         settings=settings,
         pairs=pairs,
     )
+
+
+def outputs_of(state: Mapping[str, Any]) -> View:
+    """What a checkpoint's generator paints; those from before there was a choice paint photos."""
+    if state.get("outputs") is not None:
+        return View.from_dict(state["outputs"])
+    return View("photo", None, int(state["networks"]["generator"]["arguments"].get("out_channels", 3)))
 
 
 def read_network(network: nn.Module, folder: Path, state: dict[str, Any], part: str, device: torch.device) -> nn.Module:
@@ -391,12 +392,6 @@ def _sample_seed(seed: int, sample: int) -> int:
 
 def _padded(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
-
-
-def _to_uint8(x: Tensor) -> UInt8:
-    """[N, C, H, W] in [-1, 1] -> [N, H, W, C], to the nearest of 256 levels."""
-    x = x.add(1).mul_(127.5).round_().clamp_(0, 255)
-    return x.permute(0, 2, 3, 1).to(torch.uint8).cpu().numpy()
 
 
 def _spans(side: int, tile: int) -> Sequence[tuple[int, int]]:

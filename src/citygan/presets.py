@@ -15,13 +15,24 @@ from citygan.errors import UsageError, did_you_mean
 
 @dataclass(frozen=True)
 class Preset:
-    """One named model."""
+    """One named model.
+
+    Attributes:
+        task: What it is listed under.
+        summary: What it is.
+        source: Paper, section, table, row.
+        settings, quick: What differs from the defaults, and from that in its quick form.
+        direction: Of the published side-by-side pairs: which half becomes which.
+        from_weights: Whether it starts from trained weights, and has the networks that these are of.
+    """
 
     task: str
     summary: str
     source: str
     settings: Mapping[str, Any]
     quick: Mapping[str, Any]
+    direction: str | None = None
+    from_weights: bool = False
 
 
 # what makes any of them narrow and short enough for two CPU cores
@@ -34,7 +45,34 @@ _QUICK: Mapping[str, Any] = {
 # the Cityscapes study left augmentation out of its results (section II.C.4)
 _PLAIN: Mapping[str, Any] = {"augment": {"jitter": 1.0, "mirror": False}}
 _LABELS = "labels or pictures to photos"
+_PAINT = "photos to labels (painted)"
+_TASKS = "other translations of pictures"
 _STUDY = "Cityscapes study"  # Ortega Pinto and Romero Romero
+
+
+def _task(
+    summary: str,
+    where: str,
+    *,
+    epochs: float,
+    batch: int,
+    jitter: bool = False,
+    mirror: bool = False,
+    direction: str | None = None,
+    task: str = _TASKS,
+    **more: Mapping[str, Any],
+) -> Preset:
+    """One of the tasks of pix2pix's section 6.2, with its epochs, batch and augmentation."""
+    augment = {"jitter": 286 / 256 if jitter else 1.0, "mirror": mirror}
+    return Preset(
+        task=task,
+        summary=summary,
+        source=f"pix2pix, {where}",
+        settings={"augment": augment, "train": {"epochs": epochs, "batch": batch}, **more},
+        quick={**_QUICK, "train": {**_QUICK["train"], "batch": 1}},
+        direction=direction,
+    )
+
 
 _SEGMENT = "photos to labels (segmenters)"
 # Chen et al. and Zhao et al.: random scale from half to twice, mirroring, SGD, poly
@@ -88,6 +126,14 @@ PRESETS: dict[str, Preset] = {
         settings={**_PLAIN, "generator": {"name": "deeplabv3"}, "discriminator": {"name": "resnet18"}},
         quick={**_QUICK, "weights": {"deeplabv3_resnet50": "random", "resnet18": "random"}},
     ),
+    "pix2pix-finetune": Preset(
+        task=_LABELS,
+        summary="published U-Net and PatchGAN (--init FILE), trained on as pix2pix-mse; without augmentation",
+        source=f"{_STUDY}, section II.C.2; table I, row Pre-trained from literature",
+        settings={**_PLAIN, "losses": {"adversarial": "least-squares-sigmoid"}},
+        quick={"optimizer": {"schedule": "linear"}, "train": {"steps": 400, "ema": 0.998}},
+        from_weights=True,
+    ),
     "enhanced": Preset(
         task=_LABELS,
         summary="U-Net with a norm after every convolution, without augmentation",
@@ -105,6 +151,59 @@ PRESETS: dict[str, Preset] = {
             "losses": {"adversarial": "least-squares-sigmoid"},
         },
         quick=_QUICK,
+    ),
+    "photo-to-labels": _task(
+        "photo in, label map in its class colours out, scored as classification",
+        "sections 4.6 and 6.2; table 6, row L1+cGAN",
+        epochs=200,
+        batch=1,
+        jitter=True,
+        mirror=True,
+        task=_PAINT,
+        input={"array": "photo"},
+        output={"array": "label"},
+    ),
+    "facades": _task(
+        "architectural labels to photos",
+        "section 6.2; figure 14",
+        epochs=200,
+        batch=1,
+        jitter=True,
+        mirror=True,
+        direction="BtoA",
+    ),
+    "maps": _task(
+        "aerial photos to maps, or back; trained at 256x256, tested at 512x512",
+        "sections 4.1, 4.5 and 6.2; table 4",
+        epochs=200,
+        batch=1,
+        jitter=True,
+        mirror=True,
+        direction="AtoB",
+    ),
+    "edges2shoes": _task("edges to photos of shoes", "section 6.2; figure 17", epochs=15, batch=4, direction="AtoB"),
+    "edges2handbags": _task(
+        "edges to photos of handbags", "section 6.2; figure 16", epochs=15, batch=4, direction="AtoB"
+    ),
+    "day2night": _task(
+        "photos by day to the same by night", "section 6.2; figure 15", epochs=17, batch=4, jitter=True, mirror=True
+    ),
+    "colourisation": _task(
+        "photos from their lightness alone: L in, a and b out (Lab)",
+        "sections 4.5 and 6.2; table 5",
+        epochs=6,
+        batch=4,
+        mirror=True,
+        input={"array": "photo", "encoding": "lightness"},
+        output={"encoding": "ab"},
+    ),
+    "thermal": _task("thermal pictures to photos", "section 6.2; figure 20", epochs=10, batch=4),
+    "inpainting": _task(
+        "photos without their centre to whole ones",
+        "section 6.2; figure 19",
+        epochs=25,
+        batch=4,
+        input={"array": "photo", "encoding": "hole"},
     ),
     "unet-seg": Preset(
         task=_SEGMENT,

@@ -12,7 +12,7 @@ from typing import Any
 from citygan.errors import DamagedError, counted, printable
 from citygan.figurefile import kept_figures
 from citygan.files import write_text
-from citygan.runs import SEGMENTER, read_settings
+from citygan.runs import SEGMENTER, makes_labels, read_settings
 from citygan.train.checkpoint import best_step, path_of, read_state, steps
 from citygan.train.logs import read_lines
 from citygan.yamlfile import read_yaml
@@ -71,30 +71,32 @@ def _validation(run: Path) -> str:
     """The figures of the checkpoints there are."""
     folder = run / "checkpoints"
     best = best_step(folder)
-    rows, painting, on, segmenter = [], "", "", False
+    rows, painting, on, labels, segmenter = [], "", "", False, False
     for step in steps(folder):
         try:
             state = read_state(path_of(folder, step))
         except DamagedError:
             continue
         figures, about = state.get("figures") or {}, state.get("validation") or {}
-        segmenter = state.get("kind") == SEGMENTER
-        columns = _OF_LABELS if segmenter else _OF_PHOTOS
+        labels, segmenter = makes_labels(state), state.get("kind") == SEGMENTER
+        columns = _OF_LABELS if labels else _OF_PHOTOS
         marks = " (best)" if step == best else ""
         rows.append(f"<tr><td>step {step}{marks}{_cells(figures, '', columns)}</tr>")
         if about:
             on = f" on {counted(about['pictures'], 'picture')} of the split {about['split']}"
-        if figures.get("mean_colour_ssim") is not None:
+        if figures.get(f"mean_colour_{columns[0][1]}") is not None:
             beside = about.get("beside") or "mean-colour painting"
             painting = f"<tr><td>{_text(beside)}{_cells(figures, 'mean_colour_', columns)}</tr>"
     if not rows:
         return ""
-    columns = _OF_LABELS if segmenter else _OF_PHOTOS
+    columns = _OF_LABELS if labels else _OF_PHOTOS
     head = f"<tr><th>checkpoint{''.join(f'<th>{title}' for title, _, _ in columns)}</tr>"
     note = (
         "SSIM and PSNR reward blur: a sharp, lively picture can score below a flat one. "
         "<code>citygan evaluate --metric colour --metric gradient</code> tells how alive the colours and edges are."
     )
+    if labels:
+        note = "At the prepared size; each pixel is of the class whose colour is nearest."
     if segmenter:
         note = "At the prepared size; <code>citygan evaluate --metric miou</code> scores at the labels' own."
     return f"<h2>Validation{_text(on)}</h2><table>{head}{''.join(rows)}{painting}</table><p>{note}</p>"

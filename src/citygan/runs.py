@@ -28,6 +28,11 @@ def kind_of(checkpoint: Path) -> str:
     return str(read_state(checkpoint).get("kind", GENERATOR))
 
 
+def makes_labels(state: Mapping[str, Any]) -> bool:
+    """Whether what a checkpoint's record describes makes label maps: a segmenter, or a generator that paints them."""
+    return state.get("kind") == SEGMENTER or (state.get("outputs") or {}).get("array") == "label"
+
+
 def of_kind(kind: str) -> list[str]:
     """The names of the runs of a kind that have a whole checkpoint."""
     found = []
@@ -196,8 +201,8 @@ def summary(run: Path) -> dict[str, Any]:
         raise DamagedError("no whole checkpoint yet", where=run)
     state = read_state(path_of(folder, there[-1]))
     best = best_step(folder)
-    segmenter = state.get("kind") == SEGMENTER
-    wanted = ("miou",) if segmenter else ("ssim", "psnr")
+    labels = makes_labels(state)
+    wanted = ("miou",) if labels else ("ssim", "psnr")
     score, figures = state.get("score"), {**dict.fromkeys(wanted), **(state.get("figures") or {})}
     about = {
         "run": str(run),
@@ -216,7 +221,7 @@ def summary(run: Path) -> dict[str, Any]:
     }
     if score is None:
         about["reason"] = "stopped between two validations: this checkpoint was not scored"
-        if segmenter and state.get("figures"):
+        if labels and state.get("figures"):
             about["reason"] = "no pixel of a scored class in the validation pictures"
     elif None in figures.values():
         about["reason"] = "a picture equals the real one: its PSNR is infinite"

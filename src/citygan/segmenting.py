@@ -17,9 +17,10 @@ from citygan.data.labels import VOID, ClassTable
 from citygan.data.store import Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError
-from citygan.infer import read_network, round_weights
+from citygan.infer import Translator, read_network, round_weights
 from citygan.models import SEGMENTERS, lookup
 from citygan.models.layers import test_time
+from citygan.pictures.painted import nearest_colours_to_ids
 from citygan.recipes.segmenter import enlarge
 from citygan.runs import SEGMENTER, check_kind, checkpoint_folder
 from citygan.train.checkpoint import read_state
@@ -171,6 +172,40 @@ class Segmenter:
         return logits[:, :, :height, :width].float()
 
 
+class PaintedLabels(Segmenter):
+    """A generator that paints label maps from photos, as a segmenter: the nearest class colour tells a pixel's class.
+
+    Args:
+        translator: One whose `painted_classes` are there and which takes photos.
+    """
+
+    def __init__(self, translator: Translator) -> None:
+        assert translator.painted_classes is not None
+        super().__init__(
+            translator.generator,
+            translator.painted_classes,
+            device=translator.device,
+            path=translator.path,
+            step=translator.step,
+            settings=translator.settings,
+        )
+        self._translator = translator
+
+    def protocol(self) -> dict[str, Any]:
+        """What its label maps depend on besides the photo."""
+        read = {"classes": self.labels.name, "of_painted_maps": "the nearest class colour, void never"}
+        return self._translator.protocol() | read
+
+    def segment(self, photos: npt.ArrayLike, size: tuple[int, int] | None = None) -> UInt8:
+        """The class of each pixel, at the photos' size: uint8 [..., H, W, 3] -> train ids [..., H, W]."""
+        assert size is None
+        painted = self._translator.translate(np.asarray(photos)[..., : self._translator.channels])
+        several = painted if painted.ndim == 4 else painted[None]
+        ids = [nearest_colours_to_ids(picture, self.labels, max_doubtful=1.0, void=False)[0] for picture in several]
+        found = self.labels.train_ids[np.stack(ids)]
+        return found if painted.ndim == 4 else found[0]
+
+
 class LabelMaker:
     """A segmenter where a translator is expected: photos become what is written of their label maps.
 
@@ -284,4 +319,4 @@ def load_segmenter(
     )
 
 
-__all__ = ["WRITES", "LabelMaker", "Segmenter", "Write", "load_segmenter"]
+__all__ = ["WRITES", "LabelMaker", "PaintedLabels", "Segmenter", "Write", "load_segmenter"]

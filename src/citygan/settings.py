@@ -26,14 +26,25 @@ def check(*rows: tuple[bool, str, object, str]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class InputSettings:
-    """What the generator, and with it the discriminator, is shown of a label map."""
+    """What the generator, and with it the discriminator, is shown."""
 
-    array: Literal["auto", "label", "source"] = "auto"
-    """Label maps or the set's source pictures; `auto`: label maps where there are any."""
-    encoding: Literal["colour", "onehot"] = "colour"
-    """`colour`: the class colours as a picture, as in pix2pix; `onehot`: one channel a class."""
+    array: Literal["auto", "label", "source", "photo"] = "auto"
+    """Label maps, the set's source pictures, or its photos; `auto`: label maps where there are any, or else source."""
+    encoding: Literal["colour", "onehot", "lightness", "hole"] = "colour"
+    """`colour`: pictures as they are, label maps in their class colours, as in pix2pix; `onehot`: one channel a class;
+    `lightness`: L of Lab alone; `hole`: pictures without their centre."""
     instance_edges: bool = False
     """Adds a channel with the boundaries between instances (the set must have instance maps)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputSettings:
+    """What the generator paints."""
+
+    array: Literal["photo", "label", "source"] = "photo"
+    """Photos, label maps, or the set's source pictures."""
+    encoding: Literal["colour", "ab"] = "colour"
+    """`colour`: pictures, label maps in their class colours; `ab`: a and b of Lab, beside the L of the input."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,11 +210,11 @@ class LossSettings:
     lambda_gan: float = 1.0
     """Weight of the adversarial term; 0 leaves the discriminator out."""
     lambda_l1: float = 100.0
-    """Weight of the difference to the real photo, whichever `reconstruction` names."""
+    """Weight of the difference to the real picture, whichever `reconstruction` names."""
     adversarial: str = "cross-entropy"
     """A row of `citygan.losses.ADVERSARIAL`: how the discriminator judges and the generator fools it."""
     reconstruction: Literal["l1", "mse", "none"] = "l1"
-    """The difference to the real photo: mean absolute (pix2pix, equation 3), mean squared, or none."""
+    """The difference to the real picture: mean absolute (pix2pix, equation 3), mean squared, or none."""
 
     def __post_init__(self) -> None:
         weights = (self.lambda_gan, self.lambda_l1)
@@ -343,6 +354,7 @@ class Settings:
     """At test time: `paper`: dropout and each picture's own statistics (pix2pix, section 3.3); `running`: dropout and
     the running statistics; `deterministic`: these without dropout; `auto`: `paper` at batch 1, else `running`."""
     input: InputSettings = field(default_factory=InputSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     generator: GeneratorSettings = field(default_factory=GeneratorSettings)
     discriminator: DiscriminatorSettings = field(default_factory=DiscriminatorSettings)

@@ -246,7 +246,7 @@ class _Run:
             "data": {
                 "name": self.data.name,
                 "checksum": self.data.checksum,
-                "pairs": _pairs(self.data),
+                "pairs": _pairs(self.data, self.settings),
                 "few_colours": self.trial.few_colours(),
             },
             "threads": torch.get_num_threads(),
@@ -265,10 +265,14 @@ def _board(path: Path, done: int) -> Any:
     return SummaryWriter(str(path / "tensorboard"), purge_step=done + 1)
 
 
-def _pairs(data: PreparedSet) -> str | None:
+def _pairs(data: PreparedSet, settings: Settings) -> str | None:
     """The direction of a set that came from side-by-side pictures and was not read as labels; else None."""
-    pairs = data.manifest.get("layout") == "pairs" and data.classes is None
-    return str(data.manifest.get("options", {}).get("direction", "AtoB")) if pairs else None
+    if data.manifest.get("layout") != "pairs" or data.classes is not None:
+        return None
+    direction = str(data.manifest.get("options", {}).get("direction", "AtoB"))
+    if settings.input.array == "photo":  # the other half is what is shown
+        return "BtoA" if direction == "AtoB" else "AtoB"
+    return direction
 
 
 def validation_split(data: PreparedSet, arrays: Iterable[str]) -> Split:

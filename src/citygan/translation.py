@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from citygan.data.labels import TABLES, ClassTable
-from citygan.data.store import PreparedSet, Split, set_names
+from citygan.data.store import WHAT, PreparedSet, Split, set_names
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.files import write_bytes
 from citygan.infer import Translator
@@ -201,11 +201,9 @@ def split_for(translator: Translator | LabelMaker, data: PreparedSet, name: str,
         UsageError: No such split.
         DataError: It lacks something, or is by other classes; the splits that would do are named.
     """
-    if isinstance(translator, LabelMaker):
-        kind = "photo"
-    else:
-        kind = "source" if translator.classes is None else "label"
-    needed = {kind, "photo"} if scored else {kind}
+    kind = "photo" if isinstance(translator, LabelMaker) else translator.input_kind
+    painted = "photo" if isinstance(translator, LabelMaker) else translator.output_kind
+    needed = {kind, painted} if scored else {kind}
     fitting = [split.name for split in data.splits.values() if needed <= split.arrays.keys()]
     hint = "Take another set"
     if fitting:
@@ -215,15 +213,17 @@ def split_for(translator: Translator | LabelMaker, data: PreparedSet, name: str,
     except UsageError as problem:
         raise UsageError(problem.what, where=problem.where, hint=f"{problem.hint}; {hint}") from problem
     where = f"{data.path}, split {name}"
-    if scored and split.photo is None:
-        raise DataError("no photos to compare with", where=where, hint=hint)
+    if scored and painted not in split.arrays:
+        raise DataError(f"no {WHAT[painted]} to compare with", where=where, hint=hint)
     if kind not in split.arrays:
-        what = {"source": "source pictures", "label": "label maps", "photo": "photos"}[kind]
-        raise DataError(f"no {what}, which this run translates", where=where, hint=hint)
-    if translator.classes is not None and data.classes != translator.classes:
+        raise DataError(f"no {WHAT[kind]}, which this run translates", where=where, hint=hint)
+    table = translator.classes
+    if scored and not isinstance(translator, LabelMaker):
+        table = table or translator.painted_classes
+    if table is not None and data.classes != table:
         theirs = "no classes" if data.classes is None else f"the classes {data.classes.name}"
         raise DataError(
-            f"the set has {theirs}, the run was trained on {translator.classes.name}",
+            f"the set has {theirs}, the run was trained on {table.name}",
             where=data.path,
             hint="Take a set that was prepared with the run's classes",
         )

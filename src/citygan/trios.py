@@ -62,7 +62,11 @@ class SplitTrios:
         self._samples = samples
         self._painting_ids: UInt8 | None = None
         self.lacking: dict[Need, CityganError] = {}
-        if translator.input_kind == "label":
+        if translator.painted_classes is not None:
+            self.lacking["segmented"] = DataError(
+                "the run paints label maps, and a segmenter looks at photos", hint="--metric miou scores label maps"
+            )
+        elif translator.output_kind == "photo" and translator.input_kind != "source":
             self.lacking["ids"] = DataError(
                 "the run paints photos, and miou scores label maps",
                 hint="--metric fcn-score --segmenter RUN scores what a segmenter sees in photos",
@@ -73,7 +77,7 @@ class SplitTrios:
             )
         if part.label is None and "ids" in self.lacking:
             self.lacking["label"] = DataError("the set has no label maps", where=part.path)
-        if part.label is None:
+        if part.label is None and "segmented" not in self.lacking:
             self.lacking["segmented"] = DataError(
                 "the set has no label maps, which what a segmenter sees is compared with",
                 where=part.path,
@@ -108,28 +112,29 @@ class SplitTrios:
 
     def _trio(self, index: int, samples: tuple[UInt8, ...], needs: Collection[Need]) -> Trio:
         part, fake = self._part, samples[0]
-        assert part.photo is not None
-        channels = fake.shape[-1]  # a generator of grey pictures has one, and the photos of its set three equal ones
-        whole = np.asarray(part.photo[index])
+        real, given = self._translator.real(part, index), self._translator.given(part, index)
         label = None if part.label is None else np.asarray(part.label[index])
-        painting = self._painter(label, channels)
+        painting = self._painter(label, real.shape[-1])
+        if painting is not None:
+            painting = self._translator.joined(painting, given)
         more: dict[str, Any] = {"label": label}
         if "instance" in needs and part.instance is not None:
             more["instance"] = np.asarray(part.instance[index])
         if "ids" in needs and self._table is not None:
             try:
-                truth = true_painted_ids(whole, self._table)
+                known = self._translator.painted_classes is not None
+                truth = label if known else true_painted_ids(real, self._table)
                 more["ids"], more["label"] = painted_ids(fake, self._table), truth if label is None else label
                 more["painting_ids"] = self._of_painting(painting)
             except DataError as problem:
                 more["missing"] = {"ids": problem, **({"label": problem} if label is None else {})}
         if "segmented" in needs and label is not None:
-            more |= self._segmented(index, fake, whole, painting)
+            more |= self._segmented(index, fake, real, painting)
         if "samples" in needs:
             more["samples"] = samples
         if self._show:
-            more["shown"] = self._input(index, label)
-        return Trio(part.items[index].stem, fake, whole[..., :channels], painting, **more)
+            more["shown"] = self._translator.shown(given)
+        return Trio(part.items[index].stem, fake, real, painting, **more)
 
     def _segmented(self, index: int, fake: UInt8, real: UInt8, painting: UInt8 | None) -> dict[str, Segmented]:
         truth, place = true_label(self._part, index, self._table), other_of(index, len(self._part))
@@ -155,12 +160,6 @@ class SplitTrios:
         if self._painting_ids is None:
             self._painting_ids = painted_ids(painting, self._table)
         return self._painting_ids
-
-    def _input(self, index: int, label: UInt8 | None) -> UInt8 | None:
-        if self._translator.input_kind == "source":
-            return None if self._part.source is None else np.asarray(self._part.source[index])
-        table = self._translator.classes
-        return None if label is None or table is None else label_colours(label, table)
 
 
 def true_label(part: Split, index: int, table: ClassTable | None) -> UInt8:

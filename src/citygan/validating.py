@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy as np
 from citygan.baseline import fit_painter
 from citygan.building import Built
 from citygan.config import Settings
+from citygan.data.labels import ClassTable
 from citygan.data.store import PreparedSet, Split
 from citygan.infer import Translator
+from citygan.metrics.labelled import painted_ids
 from citygan.metrics.miou import confusion, segmentation_figure
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import psnr, ssim
@@ -51,8 +53,10 @@ class Trial(Protocol):
 
 def trial_of(settings: Settings, data: PreparedSet, built: Built, engine: Engine, split: Split) -> Trial:
     """The trial of what a run trains."""
-    if built.inputs is None:
+    if built.outputs is None:
         return SegmenterTrial(settings, data, built, engine, split)
+    if built.outputs.is_label:
+        return PaintedLabelsTrial(settings, data, built, engine, split)
     return GeneratorTrial(settings, data, built, engine, split)
 
 
@@ -64,9 +68,9 @@ class GeneratorTrial:
     score = "ssim"
 
     def __init__(self, settings: Settings, data: PreparedSet, built: Built, engine: Engine, split: Split) -> None:
-        assert built.inputs is not None
+        assert built.inputs is not None and built.outputs is not None
         self.settings, self.data, self.built, self.engine, self.split = settings, data, built, engine, split
-        self.inputs = built.inputs
+        self.inputs, self.outputs = built.inputs, built.outputs
         self.painting: dict[str, float] | None = None
         self.beside: str | None = None
 
@@ -76,6 +80,7 @@ class GeneratorTrial:
         return Translator(
             self.engine.averages.get("generator", self.engine.networks["generator"]),
             self.inputs,
+            self.outputs,
             mode=mode,
             device=self.engine.device,
             seed=self.settings.seed,
@@ -83,48 +88,48 @@ class GeneratorTrial:
 
     def row(self, index: int) -> list[UInt8]:
         translator = self.translator()
-        given = self._input(index)
+        given = translator.given(self.split, index)
         fake = translator.translate(given, instances=self._instances(index))
-        shown = label_colours(given, translator.classes) if translator.classes is not None else given
-        assert self.split.photo is not None
-        return [shown, fake, np.asarray(self.split.photo[index])]
+        return [translator.shown(given), fake, translator.real(self.split, index)]
 
     def figures(self, indices: Sequence[int]) -> dict[str, float]:
         """Mean SSIM and PSNR, beside the painting's."""
         translator = self.translator()
-        fakes = (translator.translate(self._input(i), instances=self._instances(i)) for i in indices)
-        figures = self._compare(indices, fakes)
+        fakes = (translator.translate(translator.given(self.split, i), instances=self._instances(i)) for i in indices)
+        figures = self._compare(translator, indices, fakes)
         if self.painting is None:
-            painter = fit_painter(self.data)
-            self.beside = painter.name
-            labels = self.split.label
-            painted = (painter(None if labels is None else np.asarray(labels[i]), self.built.channels) for i in indices)
-            self.painting = self._compare(indices, (picture for picture in painted if picture is not None))
+            self.painting = self._compare(translator, indices, self._paintings(translator, indices))
         return figures | {f"mean_colour_{name}": value for name, value in self.painting.items()}
 
     def state(self) -> dict[str, Any]:
-        return {"inputs": self.inputs.to_dict(), "inference": self.settings.inference_mode}
+        return {
+            "inputs": self.inputs.to_dict(),
+            "outputs": self.outputs.to_dict(),
+            "inference": self.settings.inference_mode,
+        }
 
     def few_colours(self) -> bool:
         """Whether the pictures it learns from look like label maps."""
-        source = self.data.split("train").source
-        return not self.inputs.is_label and source is not None and few_colours(np.asarray(source[0]))
+        return not self.inputs.is_label and few_colours(self.translator().given(self.data.split("train"), 0))
 
-    def _input(self, index: int) -> UInt8:
-        array = self.split.label if self.inputs.is_label else self.split.source
-        assert array is not None
-        return np.asarray(array[index])
+    def _paintings(self, translator: Translator, indices: Sequence[int]) -> Iterator[UInt8]:
+        """The painting to beat of each picture; none where there is none."""
+        painter, labels = fit_painter(self.data, self.outputs.array), self.split.label
+        self.beside = painter.name
+        for i in indices:
+            painting = painter(None if labels is None else np.asarray(labels[i]), self.outputs.picture_channels)
+            if painting is not None:
+                yield translator.joined(painting, translator.given(self.split, i))
 
     def _instances(self, index: int) -> np.ndarray | None:
         if not self.inputs.edges or self.split.instance is None:
             return None
         return np.asarray(self.split.instance[index])
 
-    def _compare(self, indices: Sequence[int], pictures: Iterable[UInt8]) -> dict[str, float]:
-        assert self.split.photo is not None
+    def _compare(self, translator: Translator, indices: Sequence[int], pictures: Iterable[UInt8]) -> dict[str, float]:
         scores = []
         for index, picture in zip(indices, pictures, strict=False):
-            real = np.asarray(self.split.photo[index])[..., : picture.shape[-1]]
+            real = translator.real(self.split, index)
             scores.append((float(ssim(picture, real)[0]), float(psnr(picture, real)[0])))
         if not scores:
             return {}
@@ -133,6 +138,18 @@ class GeneratorTrial:
             "ssim": float(np.mean([value for value, _ in scores])),
             "psnr": float(np.mean(finite)) if finite else float("inf"),
         }
+
+
+class PaintedLabelsTrial(GeneratorTrial):
+    """A generator's painted label maps, read by the nearest class colour, against the true ones."""
+
+    score = "miou"
+
+    def _compare(self, translator: Translator, indices: Sequence[int], pictures: Iterable[UInt8]) -> dict[str, float]:
+        table, labels = translator.painted_classes, self.split.label
+        assert table is not None and labels is not None
+        pairs = zip(indices, pictures, strict=False)
+        return _segmentation(((painted_ids(picture, table), np.asarray(labels[i])) for i, picture in pairs), table)
 
 
 class SegmenterTrial:
@@ -166,18 +183,9 @@ class SegmenterTrial:
     def figures(self, indices: Sequence[int]) -> dict[str, float]:
         """mIoU, pixel accuracy and mean class accuracy; without those that the labels give none of."""
         assert self.split.photo is not None and self.split.label is not None
-        segmenter = self.segmenter()
-        matrix = sum(
-            confusion(
-                segmenter.ids(segmenter.segment(np.asarray(self.split.photo[i]))),
-                np.asarray(self.split.label[i]),
-                self.classes,
-            )
-            for i in indices
-        )
-        found = segmentation_figure(np.asarray(matrix), self.classes)
-        values = {"miou": found["mean"], **{key: found[key] for key in ("pixel_accuracy", "class_accuracy")}}
-        return {name: float(value) for name, value in values.items() if value is not None}
+        segmenter, photos, labels = self.segmenter(), self.split.photo, self.split.label
+        pairs = ((segmenter.ids(segmenter.segment(np.asarray(photos[i]))), np.asarray(labels[i])) for i in indices)
+        return _segmentation(pairs, self.classes)
 
     def state(self) -> dict[str, Any]:
         enlarged = self.settings.segmenter.enlarged
@@ -186,6 +194,16 @@ class SegmenterTrial:
     def few_colours(self) -> bool:
         """It learns from photos."""
         return False
+
+
+def _segmentation(pairs: Iterable[tuple[UInt8, UInt8]], table: ClassTable) -> dict[str, float]:
+    """mIoU, pixel accuracy and mean class accuracy of (predicted, true) ids; without those that there are none of."""
+    matrices = [confusion(predicted, true, table) for predicted, true in pairs]
+    if not matrices:
+        return {}
+    found = segmentation_figure(np.sum(matrices, axis=0), table)
+    values = {"miou": found["mean"], **{key: found[key] for key in ("pixel_accuracy", "class_accuracy")}}
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 __all__ = ["Trial", "trial_of"]

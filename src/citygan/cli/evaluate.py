@@ -12,7 +12,7 @@ import typer
 # the names of citygan.metrics.METRICS, which --help does not wait for
 HELP = (
     "Higher is better: ssim, psnr, colour, miou, fcn-score, diversity, diversity-l1; lower: l1, gradient, lpips, "
-    "lpips-vgg, fid, kid.  May be repeated.  (default: ssim, psnr, l1; of a segmenter miou)"
+    "lpips-vgg, fid, kid.  May be repeated.  (default: ssim, psnr, l1; of a run that makes label maps miou)"
 )
 
 
@@ -78,7 +78,7 @@ def evaluate(
     from citygan.runnames import check_run
 
     rows = lookup(metric or None)  # an unknown name stops the command before the work
-    names = [row.name for row in rows]
+    names = metric or None
     weights = _weights(weight or [])
     if samples is not None and not any("samples" in row.needs for row in rows):
         raise UsageError("--samples is for diversity", hint="citygan evaluate --metric diversity --samples 5")
@@ -210,7 +210,7 @@ def _weights(assignments: list[str]) -> dict[str, str]:
 
 
 def _folders(
-    fake: Path, real: Path, names: list[str], labels: Path | None, data: str | None, options: dict[str, Any]
+    fake: Path, real: Path, names: list[str] | None, labels: Path | None, data: str | None, options: dict[str, Any]
 ) -> dict[str, Any]:
     from citygan.data.store import resolve_set
     from citygan.evaluation import evaluate_folders
@@ -227,7 +227,7 @@ def _run(
     load_by: tuple[str | None, str, Any, int | None, str],
     split: str | None,
     data: str | None,
-    names: list[str],
+    names: list[str] | None,
     batch: int | None,
     samples: int | None,
     options: dict[str, Any],
@@ -358,10 +358,10 @@ def _next_command(result: dict[str, Any], given: dict[str, str], to_translate: s
     def flags(*names: str) -> str:
         return "".join(f" {name} {shlex.quote(given[name])}" for name in names or given if name in given)
 
-    segmenter = (
-        list(result["metrics"]) == ["miou"] and result["run"] is not None and "network" in result["protocol"]["model"]
-    )
-    if not segmenter and not {"colour", "gradient"} & set(result["metrics"]):
+    model = result["protocol"]["model"] or {}
+    makes_labels = "network" in model or model.get("painted") == "label"
+    only_miou = makes_labels and list(result["metrics"]) == ["miou"]
+    if not only_miou and not {"colour", "gradient"} & set(result["metrics"]):
         # SSIM, PSNR and L1 reward blur: these two see it
         return f"citygan evaluate{flags()} --metric colour --metric gradient"
     if to_translate:

@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from citygan.config import Layer, Settings
     from citygan.data.store import PreparedSet
+    from citygan.presets import Preset
 
 
 def train(
@@ -91,6 +92,7 @@ def _train(
     from citygan.config import Layer, resolve
     from citygan.files import lock
     from citygan.presets import preset
+    from citygan.progress import say
     from citygan.yamlfile import read_yaml
 
     if resume is not None:
@@ -104,11 +106,23 @@ def _train(
     early = _last_word([file.values, *(layer.values for layer in flags), given], given)
     chosen = str(early.get("model", "pix2pix"))
     row = preset(chosen)
+    if row.from_weights and early.get("init") is None:
+        from citygan.starting import newest_imported
+
+        given["init"] = newest_imported()
     prepared = _open_data(_text(early.get("data")), dry_run)
+    _say_direction(row, prepared)
     is_demo = prepared is None or prepared.manifest.get("source") == "demo"
     layers = [Layer(f"preset {chosen}", {"model": chosen, **row.settings})]
     if early.get("quick", is_demo) is True:
         layers.append(Layer("quick", {"quick": True, **row.quick}))
+    if row.from_weights:
+        from citygan.starting import networks_of
+
+        start = _initial(_text(given["init"] or early["init"]))
+        assert start is not None
+        say(f"starting from {start}")
+        layers.append(Layer(f"weights {start}", networks_of(start)))
     layers += [file, *flags, Layer("flag", {key: value for key, value in given.items() if value is not None})]
     settings, origins = resolve(layers)
     start = _initial(settings.init)
@@ -128,7 +142,6 @@ def _train(
 
     from citygan.building import about, build, check_device, initialise, random_ones
     from citygan.devices import pick_device
-    from citygan.progress import say
     from citygan.runs import new_run
     from citygan.train.distributed import join, leave
 
@@ -231,7 +244,7 @@ def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
         split = summary(path)["validation"]["split"]
         more = "" if split == "val" else f" --split {split}"
         return f"citygan evaluate --run {_run_name(path)} --metric miou{more}"
-    classes = prepared.classes if settings.input.array != "source" else None
+    classes = prepared.classes if settings.input.array in ("auto", "label") else None
     of_demo = prepared.manifest.get("source") == "demo"
     if of_demo and labels_fit(classes, instances=settings.input.instance_edges):
         is_last = path.absolute() == (runs_home() / (read_last(runs_home()) or "")).absolute()
@@ -240,6 +253,21 @@ def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
         )
     split = summary(path)["validation"]["split"]
     return f"citygan evaluate --run {_run_name(path)}" + ("" if split == "val" else f" --split {split}")
+
+
+def _say_direction(row: Preset, prepared: PreparedSet | None) -> None:
+    """Warns where side-by-side pairs were prepared the other way round than the model's published ones."""
+    from citygan.progress import say
+
+    if row.direction is None or prepared is None or prepared.manifest.get("layout") != "pairs":
+        return
+    found = prepared.manifest.get("options", {}).get("direction", "AtoB")
+    if found != row.direction:
+        other = "citygan train --set input.array=photo --set output.array=source goes the other way"
+        say(
+            f"warning: the published pairs go {row.direction}, and {prepared.path} was prepared with --direction "
+            f"{found}: {other}"
+        )
 
 
 def _last_word(layers: Iterable[Mapping[str, Any]], keys: Iterable[str]) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def translate(
         str | None,
         typer.Option(
             metavar="photo|trainid|rawid|colour|overlay",
-            help="A generator writes photos; a segmenter ids (PNGs with a palette), their colours, or these over the "
-            "photo.  (default: photo, of a segmenter rawid)",
+            help="A generator writes its pictures; a run that makes label maps ids (PNGs with a palette), their "
+            "colours, or these over the photo, too.  (default: photo, of a segmenter rawid)",
         ),
     ] = None,
     suffix: Annotated[str, typer.Option(help="Ending of the written files: .png or .jpg.")] = ".png",
@@ -68,7 +68,7 @@ def translate(
 ) -> None:
     """Translate label maps (or pictures) into photos of the same size; prints the paths written.
 
-    A segmenter's run takes photos and writes label maps.
+    A segmenter's run takes photos and writes label maps; a run of photo-to-labels paints them.
     """
     from citygan.errors import UsageError
 
@@ -104,10 +104,11 @@ def translate(
         flags = [flag for flag, given in {**of_generators, "--classes": classes}.items() if given]
         translator = _label_maker(folder, write or "rawid", suffix, device, precision, flags)
     else:
-        if write not in (None, "photo"):
-            raise _writes_photos(write)
         chosen: Any = mode
         translator = load(folder, device=device, mode=chosen, seed=seed, bf16=precision == "bf16")
+        if write not in (None, "photo"):
+            flags = [flag for flag, given in {"--samples": samples > 1, "--tile": tile}.items() if given]
+            translator = _painted_labels(translator, write, suffix, flags)
     assert translator.path is not None
     say(f"using {describe(translator.path)}")
     table = None if classes is None else table_named(classes)
@@ -147,10 +148,31 @@ def _label_maker(folder: Path, write: str, suffix: str, device: str, precision: 
             where=folder,
             hint="Leave that out",
         )
-    if write in ("trainid", "rawid") and suffix.lower().endswith((".jpg", ".jpeg")):
-        raise UsageError("ids would not survive in a JPEG", where="--suffix", hint="Take .png, or --write colour")
+    _check_suffix(write, suffix)
     chosen: Any = write
     return LabelMaker(load_segmenter(folder, device=device, bf16=precision == "bf16"), chosen)
+
+
+def _painted_labels(translator: Translator, write: Any, suffix: str, refused: list[str]) -> LabelMaker:
+    """A generator that paints label maps, writing them as what is asked for."""
+    from citygan.errors import UsageError
+    from citygan.segmenting import LabelMaker, PaintedLabels
+
+    if translator.painted_classes is None or translator.input_kind != "photo":
+        raise _writes_photos(write)
+    if refused:
+        raise UsageError(
+            f"{', '.join(refused)} with --write {write}", hint="Leave one of them out: these are of pictures as painted"
+        )
+    _check_suffix(write, suffix)
+    return LabelMaker(PaintedLabels(translator), write)
+
+
+def _check_suffix(write: str, suffix: str) -> None:
+    from citygan.errors import UsageError
+
+    if write in ("trainid", "rawid") and suffix.lower().endswith((".jpg", ".jpeg")):
+        raise UsageError("ids would not survive in a JPEG", where="--suffix", hint="Take .png, or --write colour")
 
 
 def _writes_photos(write: str | None) -> Exception:
@@ -330,10 +352,11 @@ def _next_command(
     from citygan.translation import split_for
 
     own, scored_by = None, "ssim"
+    if isinstance(translator, LabelMaker) or translator.painted_classes is not None:
+        scored_by = "miou"
     if isinstance(translator, LabelMaker):
         from citygan.evaluation import set_of_settings
 
-        scored_by = "miou"
         with contextlib.suppress(CityganError):
             own = set_of_settings(translator.segmenter.settings)
     else:

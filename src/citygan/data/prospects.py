@@ -25,8 +25,10 @@ def notes(arrays: Arrays, size: tuple[int, int]) -> list[str]:
     paired = _paired(arrays)
     if not paired:
         photos_alone = any("photo" in kinds for kinds in arrays.values()) and not _inputs(arrays)
-        what = "photos alone: models learn from photos with label maps or source pictures of the same names"
-        what += ", or from pairs side by side (--format pairs)"
+        what = (
+            "photos alone: colourisation and inpainting learn from them; the other models from photos with label maps"
+        )
+        what += " or source pictures of the same names, or from pairs side by side (--format pairs)"
         return [what] if photos_alone else []
     if "train" not in paired:
         return ["no split train with photos: nothing to train on"]
@@ -51,11 +53,13 @@ def next_command(done: PreparedSet) -> str:
     paired, inputs = _paired(arrays), _inputs(arrays)
     home = files.data_home()
     name = done.name if done.path.parent.absolute() == home.absolute() else os.fspath(done.path)
-    if "train" in paired:
+    alone = not inputs and "photo" in arrays.get("train", ())
+    if "train" in paired or alone:
         width, height = trainable_size(done.size)
         if (width, height) != done.size:
             return f"the same with --size {width}x{height} --force, to train on it"
-        return "citygan train" if name == files.read_last(home) else f"citygan train --data {shlex.quote(name)}"
+        model = f" --model {'inpainting' if done.photo_channels == 1 else 'colourisation'}" if alone else ""
+        return f"citygan train{model}" + ("" if name == files.read_last(home) else f" --data {shlex.quote(name)}")
     if paired:
         return f"citygan evaluate --data {shlex.quote(name)} --split {paired[0]}"
     if inputs:

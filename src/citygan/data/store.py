@@ -46,6 +46,8 @@ ARRAYS: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
     "occlusion": ("|u1", ((),)),  # 1 = no correspondence in the next frame
 }
 
+WHAT = {"label": "label maps", "source": "source pictures", "photo": "photos"}  # the sides of a translation, in words
+
 
 @dataclass(frozen=True)
 class Item:

@@ -205,7 +205,7 @@ METRICS: dict[str, Metric] = {
             "reference": "cityscapesScripts evalPixelLevelSemanticLabeling",
             "void": "true void is skipped, a prediction of it is wrong",
             "absent_classes": "left out of the mean; pix2pix's own figures count them 0",
-            "of_painted_maps": "the nearest class colour, void ones too",
+            "of_painted_maps": "the nearest class colour, void never",
         },
         start=labelled.start_miou,
     ),

@@ -39,13 +39,15 @@ PARTS = (
 def painted_ids(picture: UInt8, table: ClassTable) -> UInt8:
     """What a painted label map means: the id of the nearest class colour for every pixel, however far it is.
 
+    Void, which is not scored where it is true and wrong elsewhere, is never meant.
+
     Args:
         picture: uint8 [H, W, C], as generated.
 
     Returns:
         uint8 [H, W].
     """
-    return nearest_colours_to_ids(_in_colours(picture), table, max_doubtful=1.0)[0]
+    return nearest_colours_to_ids(_in_colours(picture), table, max_doubtful=1.0, void=False)[0]
 
 
 def true_painted_ids(picture: UInt8, table: ClassTable) -> UInt8:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from citygan.data.labels import VOID, ClassTable
 from citygan.errors import DataError
 from citygan.metrics.pairs import UInt8
 
@@ -92,3 +93,28 @@ def mean_photo(photos: Iterable[UInt8]) -> UInt8:
     if total is None:
         raise DataError("no training picture to take the mean of")
     return np.rint(total / count).astype(np.uint8)
+
+
+def most_frequent(labels: Iterable[npt.NDArray[np.uint8]], table: ClassTable) -> npt.NDArray[np.uint8]:
+    """The id that stands most often at each pixel of label maps of one size; void never where a class stands there.
+
+    Returns:
+        uint8 [H, W] ids of the table; of several equally frequent the first of the table.
+
+    Raises:
+        DataError: There is none.
+    """
+    ids = np.array(sorted(table.ids, key=lambda number: table.train_ids[number] == VOID), np.uint8)  # void last
+    trained = int((table.train_ids[ids] != VOID).sum())
+    places = np.full(_IDS, len(ids), np.intp)
+    places[ids] = np.arange(len(ids))
+    counts: npt.NDArray[np.int32] | None = None
+    shape: tuple[int, ...] = ()
+    for label in labels:
+        if counts is None:
+            shape, counts = label.shape, np.zeros((len(ids) + 1, label.size), np.int32)
+        counts[places[label.reshape(-1)], np.arange(label.size)] += 1
+    if counts is None:
+        raise DataError("no training label map to take the most frequent classes of")
+    counts[trained:, counts[:trained].any(axis=0)] = 0
+    return np.append(ids, np.uint8(VOID))[counts.argmax(axis=0)].reshape(shape)

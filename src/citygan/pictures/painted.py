@@ -80,7 +80,12 @@ def colours_to_ids(rgb: UInt8, table: ClassTable) -> UInt8:
 
 
 def nearest_colours_to_ids(
-    rgb: UInt8, table: ClassTable, *, tolerance: float = TOLERANCE, max_doubtful: float = MAX_DOUBTFUL
+    rgb: UInt8,
+    table: ClassTable,
+    *,
+    tolerance: float = TOLERANCE,
+    max_doubtful: float = MAX_DOUBTFUL,
+    void: bool = True,
 ) -> tuple[UInt8, float]:
     """Colours that were changed a little (JPEG) to the ids of the nearest class colours.
 
@@ -88,6 +93,8 @@ def nearest_colours_to_ids(
 
     Args:
         rgb: uint8 [H, W, 3].
+        void: Whether the colours of void classes count too; without, a pixel is always of a class that is trained on,
+            where there is any.
 
     Returns:
         uint8 [H, W] ids, and the share of doubtful pixels.
@@ -98,8 +105,11 @@ def nearest_colours_to_ids(
     packed = pack_colours(rgb)
     values, inverse = np.unique(packed, return_inverse=True)
     unpacked = np.stack([values >> 16, values >> 8 & 255, values & 255], -1).astype(np.float32)  # [U, 3]
-    palette = np.array(list(table.colour_ids), np.float32)  # [K, 3]
-    ids = np.array(list(table.colour_ids.values()), np.uint8)
+    known = table.colour_ids
+    if not void and table.num_train:
+        known = {colour: i for colour, i in known.items() if table.train_ids[i] < table.num_train}
+    palette = np.array(list(known), np.float32)  # [K, 3]
+    ids = np.array(list(known.values()), np.uint8)
     squares = (unpacked**2).sum(1)[:, None] - 2 * unpacked @ palette.T + (palette**2).sum(1)  # [U, K], exact in float32
     nearest = squares.argmin(1)
     far = (squares.min(1) > tolerance**2)[inverse].reshape(packed.shape)

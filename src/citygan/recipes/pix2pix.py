@@ -1,4 +1,7 @@
-"""pix2pix: a generator learns against a discriminator that sees its input (Isola et al., sections 3.1 to 3.3)."""
+"""pix2pix: a generator learns against a discriminator that sees its input (Isola et al., sections 3.1 to 3.3).
+
+What it is shown and what it paints are views of the same pictures: any of the paper's tasks is a pair of them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from citygan.config import Settings
 from citygan.losses import ADVERSARIAL, RECONSTRUCTION
 from citygan.models import DISCRIMINATORS, GENERATORS, lookup
 from citygan.recipes.base import Recipe, Update, group_of
-from citygan.recipes.inputs import InputEncoder
+from citygan.recipes.views import View
 
 
 class Pix2Pix(Recipe):
@@ -21,7 +24,8 @@ class Pix2Pix(Recipe):
 
     Args:
         settings: Weights of the terms, rates.
-        inputs: Turns a batch into the generator's input.
+        inputs: What the generator is shown of a batch.
+        outputs: What it is to paint of it.
         generator: The constructor's arguments, as the checkpoint keeps them.
         discriminator: The same; None where the adversarial term has no weight.
     """
@@ -29,11 +33,13 @@ class Pix2Pix(Recipe):
     def __init__(
         self,
         settings: Settings,
-        inputs: InputEncoder,
+        inputs: View,
+        outputs: View,
         generator: dict[str, Any],
         discriminator: dict[str, Any] | None,
     ) -> None:
         self.inputs = inputs
+        self.outputs = outputs
         self.lambda_gan = settings.losses.lambda_gan
         self.lambda_l1 = settings.losses.lambda_l1
         self.adversarial = lookup(ADVERSARIAL, settings.losses.adversarial, "adversarial loss")
@@ -51,8 +57,7 @@ class Pix2Pix(Recipe):
             self.groups["discriminator"] = group_of("discriminator", settings.optimizer)
 
     def updates(self, batch: Batch) -> Iterator[Update]:
-        assert batch.photo is not None
-        x, real = self.inputs(batch), batch.photo
+        x, real = self.inputs(batch), self.outputs(batch)
         fake = self.networks["generator"](x)
         if "discriminator" not in self.networks:
             yield Update("generator", self._reconstruction(fake, real))

@@ -19,7 +19,7 @@ from citygan.data.store import PreparedSet
 from citygan.errors import printable
 from citygan.infer import load
 from citygan.pictures import encode_png
-from citygan.sheets import label_colours, sheet
+from citygan.sheets import sheet
 from citygan.study.realfake import PRACTICE, TRIALS
 from citygan.study.tables import about, heads, lines, made, reasons
 from citygan.training import rows_to_show
@@ -38,34 +38,30 @@ tr:last-child td { color: #666; } code { background: #f3f3f3; padding: 0 .25em; 
 
 
 def study_sheet(data: PreparedSet, split: str, runs: Sequence[tuple[str, Path | None]], device: str) -> bytes:
-    """The same pictures for every row, as PNG: input, each row's translation, mean-colour painting, photo.
+    """The same pictures for every row, as PNG: input, each row's translation, the painting to beat, the real ones.
 
     Args:
         split: Of the set, to take pictures from.
-        runs: Title and run of each row; one without a run stays white.
+        runs: Title and run of each row, of which one at least is there; one without a run stays white.
     """
     part = data.splits[split]
     indices = rows_to_show(part)
-    photos = [_small(np.asarray(_of(part.photo, i))) for i in indices]
-    columns: list[tuple[str, list[UInt8]]] = []
-    if part.label is not None and data.classes is not None:
-        columns.append(("input", [_small(label_colours(np.asarray(part.label[i]), data.classes)) for i in indices]))
-    elif part.source is not None:
-        columns.append(("input", [_small(np.asarray(part.source[i])) for i in indices]))
+    sides = load(next(run for _, run in runs if run is not None), device=device)
+    real = [_small(sides.real(part, i)) for i in indices]
+    columns: list[tuple[str, list[UInt8]]] = [("input", [_small(sides.shown(sides.given(part, i))) for i in indices])]
     for title, run in runs:
-        columns.append((title, [np.full_like(photo, 255) for photo in photos] if run is None else []))
+        columns.append((title, [np.full_like(picture, 255) for picture in real] if run is None else []))
         if run is not None:
             translator = load(run, device=device)
-            array = part.label if translator.input_kind == "label" else part.source
             for i in indices:
                 edges = translator.needs_instances and part.instance is not None
                 instances = np.asarray(_of(part.instance, i)) if edges else None
-                columns[-1][1].append(_small(translator.translate(np.asarray(_of(array, i)), instances=instances)))
-    painter = fit_painter(data)
+                columns[-1][1].append(_small(translator.translate(translator.given(part, i), instances=instances)))
+    painter = fit_painter(data, sides.output_kind)
     painted = [painter(None if part.label is None else np.asarray(part.label[i])) for i in indices]
     if all(picture is not None for picture in painted):
         columns.append((painter.name, [_small(picture) for picture in painted if picture is not None]))
-    columns.append(("photo", photos))
+    columns.append((sides.output_kind, real))
     rows = [[pictures[i] for _, pictures in columns] for i in range(len(indices))]
     return encode_png(sheet(rows, [title for title, _ in columns]))
 

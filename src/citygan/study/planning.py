@@ -14,6 +14,7 @@ from typing import Any
 from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.presets import preset
 from citygan.settings import WeightsSettings
+from citygan.starting import networks_of
 from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
 from citygan.weightfiles import WEIGHTS
 
@@ -125,6 +126,8 @@ def _form(row: Row, options: Options) -> list[Layer]:
     layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
     if options.quick:
         layers.append(Layer("quick", {"quick": True, **chosen.quick}))
+    if chosen.from_weights and options.init is not None:
+        layers.append(Layer("weights", networks_of(Path(options.init))))
     return [*layers, Layer(f"row {row.name}", row.overrides)]
 
 

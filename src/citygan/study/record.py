@@ -68,6 +68,7 @@ def record_of(
         ],
         "rows": rows,
         "mean_colour": _beside(study, options, data, results, "mean_colour"),
+        "painting": study.painting,
         "chance": _chance(study, options, data, results) if study.judged else None,
         "notes": _notes(study, options),
         "protocol": _protocol(results),

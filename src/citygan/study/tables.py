@@ -45,7 +45,7 @@ def beside(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The lines that stand beside the rows: what chance gives, where a segmenter judges, and the painting."""
     if record["chance"] is not None:
         yield "chance: labels of other pictures", record["chance"]
-    yield "mean-colour painting", record["mean_colour"]
+    yield record["painting"], record["mean_colour"]
 
 
 def shown(cell: Record, metric: str) -> str:
