@@ -16,7 +16,7 @@ from citygan.presets import preset
 from citygan.settings import WeightsSettings
 from citygan.starting import networks_of
 from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
-from citygan.weightfiles import WEIGHTS
+from citygan.weightfiles import OF_METRICS
 
 # that a row of a quick study learns from, the same in all studies, so that they share runs
 QUICK_PICTURES = 800
@@ -140,7 +140,7 @@ def weights_apart(assigned: Iterable[str]) -> tuple[tuple[str, ...], dict[str, s
     for text in assigned:
         key, equals, value = text.partition("=")
         group, _, name = key.strip().partition(".")
-        looks = group == "weights" and name in WEIGHTS and bool(equals and value)
+        looks = group == "weights" and name in OF_METRICS and bool(equals and value)
         if looks:
             weights[name] = value
         if not looks or name in {item.name for item in fields(WeightsSettings)}:

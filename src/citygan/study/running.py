@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from citygan.building import about, build, check_device, initialise, steps_in_all
+from citygan.building import about, build, check_device, steps_in_all
 from citygan.config import Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import is_out_of_memory, pick_device
@@ -22,6 +22,7 @@ from citygan.progress import say
 from citygan.report import write_report
 from citygan.runnames import is_run
 from citygan.runs import new_run
+from citygan.starting import initialise
 from citygan.study.planning import Job, Options, folder_of
 from citygan.train.checkpoint import path_of, read_state, steps
 from citygan.train.distributed import Ranks
