@@ -110,7 +110,8 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
     """
     layers = _form(row, options)
     if options.quick:
-        layers.append(Layer("quick study", {"train": _quick_train(row)}))
+        batch = resolve([*layers, *_layers(options.assigned)])[0].train.batch
+        layers.append(Layer("quick study", {"train": _quick_train(row, batch)}))
     layers += _layers(options.assigned)
     found = {"seed": seed, "data": options.data, "init": options.init if row.from_weights else None}
     settings = resolve([*layers, Layer("study", found)])[0]
@@ -152,9 +153,8 @@ def _layers(assigned: Iterable[str]) -> list[Layer]:
     return [Layer("--set", from_flag(text)) for text in assigned]
 
 
-def _quick_train(row: Row) -> dict[str, Any]:
+def _quick_train(row: Row, batch: int) -> dict[str, Any]:
     """So few steps that every study ends within 15 minutes on two cores."""
-    batch = int(row.overrides.get("train", {}).get("batch", 1))
     steps = max(FEWEST_QUICK_STEPS, QUICK_PICTURES // batch)
     rare = steps * row.length
     return {"steps": steps, "checkpoint_every_steps": rare, "sample_every_steps": rare, "validation_pictures": 8}

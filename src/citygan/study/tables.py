@@ -16,8 +16,9 @@ Record = Mapping[str, Any]
 def heads(record: Record) -> list[str]:
     """The titles of the columns."""
     titles = ["row"]
+    unknown = " (protocol unknown)" if record["paper"] and record["paper"]["protocol"].startswith("unknown") else ""
     for column in record["columns"]:
-        titles += [f"{column['title']}, paper"] * column["paper"] + [f"{column['title']}, ours"]
+        titles += [f"{column['title']}, paper{unknown}"] * column["paper"] + [f"{column['title']}, ours"]
     return titles
 
 
