@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
-import dataclasses
 import hashlib
 import io
 import json
@@ -40,7 +39,6 @@ from citygan.study.realfake import (
     stacked,
     trial_name,
 )
-from citygan.study.rows import STUDIES, Row
 from tests.street import Street, hashes
 from tests.tiny import prepared_set
 
@@ -171,7 +169,7 @@ def test_the_page_holds_all_and_asks_for_nothing(out: Path) -> None:
     assert f"script-src 'sha256-{digest}'" in policy, "the page runs this script alone"
     assert "http:" not in script and "https:" not in script and "fetch(" not in script and "@" not in script
     payload = json.loads(data)
-    assert (payload["show_ms"], len(payload["sets"])) == (1000, 2)
+    assert (payload["show_ms"], len(payload["sets"])) == (1000, 3)
     for part in payload["sets"]:
         assert (len(part["practice"]), len(part["trials"])) == (10, 40)
         for trial in (*part["practice"], *part["trials"]):
@@ -231,14 +229,14 @@ def test_the_pictures_are_those_of_the_run_and_the_set(desk: Street, out: Path) 
     payload = json.loads(_Page((out / "trials.html").read_text("utf-8")).scripts[0])
     part = PreparedSet.open(desk.path / "data" / "fifty").split("val")
     stems = [item.stem for item in part.items]
-    assert part.photo is not None and part.label is not None
+    assert part.photo is not None
     for entry, shown in zip(key["sets"], payload["sets"], strict=True):
         run = next((out.parent / "runs").glob(f"{entry['row']}-seed0-*"))
         translator = load(run, device="cpu")
         for trial, told in list(zip((*shown["practice"], *shown["trials"]), entry["trials"], strict=True))[::9]:
             halves = _halves(base64.b64decode(trial["png"]))
             fake, real = stems.index(told["fake_stem"]), stems.index(told["real_stem"])
-            assert np.array_equal(halves[told["fake"]], translator.translate(np.asarray(part.label[fake])))
+            assert np.array_equal(halves[told["fake"]], translator.translate(translator.given(part, fake)))
             assert np.array_equal(halves[1 - told["fake"]], part.photo[real])
 
 
@@ -376,8 +374,8 @@ FAULTS: dict[str, tuple[Callable[[dict[str, Any], Path], Any], str]] = {
     "another key": (lambda r, p: _written(r, p, note="x"), "unknown note"),
     "lacking": (lambda r, p: saved(p, {k: v for k, v in r.items() if k != "check"}), "no check"),
     "session": (lambda r, p: _written(r, p, session="../x"), "32 hexadecimal digits"),
-    "set": (lambda r, p: _written(r, p, set=3), "set: '3' is not a whole number from 1 to 2"),
-    "set zero": (lambda r, p: _written(r, p, set=0), "from 1 to 2"),
+    "set": (lambda r, p: _written(r, p, set=4), "set: '4' is not a whole number from 1 to 3"),
+    "set zero": (lambda r, p: _written(r, p, set=0), "from 1 to 3"),
     "set true": (lambda r, p: _written(r, p, set=True), "set: 'True'"),
     "seed": (lambda r, p: _written(r, p, seed=-1), "seed: '-1'"),
     "half done": (lambda r, p: _written(r, p, trials=r["trials"][:31]), "31 trials, a session has 50"),
@@ -484,16 +482,11 @@ def test_runs_that_are_there_are_asked_about(desk: Street, out: Path) -> None:
     desk.refused(2, "the page there is of runs", by=(*MAKE, "--out", "given"))
 
 
-def test_a_row_of_table_5_shows_both_pictures_of_one_input(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = STUDIES["amt"]
-    row = Row("colours", "Ours", paper="Ours", elsewhere=("pix2pix-table-5", "labelled_real"), same_input=True)
-    monkeypatch.setitem(STUDIES, "amt", dataclasses.replace(chosen, rows=(row,)))
-    result = desk.done(*MAKE, "--out", "colours")
-    assert "| Ours (quick form) | 22.5 | no results yet |" in result.out
-    key = read_key(desk.path / "colours" / "trials.json")
-    assert all(trial["fake_stem"] == trial["real_stem"] for trial in key["sets"][0]["trials"])
-    other = read_key(desk.path / "studies" / "amt" / "trials.json")
-    assert not any(trial["fake_stem"] == trial["real_stem"] for of in other["sets"] for trial in of["trials"])
+def test_a_row_of_table_5_shows_both_pictures_of_one_input(desk: Street, out: Path) -> None:
+    assert "| Colourisation (quick form) | 22.5 | no results yet |" in (out / "study.md").read_text("utf-8")
+    for entry in read_key(out / "trials.json")["sets"]:
+        same = [trial["fake_stem"] == trial["real_stem"] for trial in entry["trials"]]
+        assert all(same) if entry["row"] == "colourisation" else not any(same)
 
 
 def test_there_is_no_page_of_half_the_rows(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,8 @@ def test_markdown_csv_json_and_page_agree(desk: Street, name: str) -> None:
 def test_a_reason_is_told_once_for_all_its_columns(desk: Street) -> None:
     result, record = ran(desk, "alpha")
     assert len([text for text in reasons(record) if "alexnet" in text]) == 1
-    assert "LPIPS train, LPIPS validation, LPIPS test: no weights 'alexnet'" in result.out
+    assert "LPIPS train, LPIPS validation, LPIPS test: not run: weights missing: no weights 'alexnet'" in result.out
+    assert not any("LPIPS" in title for title in heads(record)), "a column without any figure stands below the table"
     assert str(Path.home()) not in result.out
     assert "| 0.369 |" in result.out and "| 0.301 |" in result.out
 
@@ -219,7 +220,7 @@ def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) 
         assert photos["figures"][key]["mean"] == scored["rows"]["oracle"][part] is not None
         assert record["mean_colour"][key]["mean"] == scored["mean_colour"][part] is not None
         assert record["chance"][key]["n"] == 5  # one a trained row
-    assert "| chance: labels of other pictures |" in result.out
+    assert "| chance: labels of other pictures, mean of all rows |" in result.out
 
 
 def test_a_segmenter_may_be_named(desk: Street) -> None:
@@ -346,6 +347,66 @@ def test_weights_that_came_later_fill_what_was_lacking(desk: Street, monkeypatch
         assert row["figures"]["ssim.mean.val"] == old["figures"]["ssim.mean.val"]
     desk.done("study", "alpha", "--resume", "--out", "later")
     assert len(asked) == 9
+
+
+def test_another_segmenter_scores_anew_and_studies_keep_each_others_figures(
+    desk: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = ("--data", "tiny", "--quick", "--device", "cpu", "--set", "train.steps=1", "--set", "augment.crop=16")
+    for seed in ("0", "1"):
+        desk.done("train", "--model", "unet-seg", *tiny, "--seed", seed, "--name", f"s{seed}")
+    # lpips has no weights here, and would be tried every time
+    monkeypatch.setitem(METRICS, "lpips", dataclasses.replace(METRICS["l1"], name="lpips"))
+    asked: list[tuple[str, ...]] = []
+
+    def told(translator: Any, split: str, metrics: list[str], **more: Any) -> dict[str, Any]:
+        asked.append(tuple(metrics))
+        return evaluate_run(translator, split, metrics, **more)
+
+    monkeypatch.setattr("citygan.study.running.evaluate_run", told)
+
+    def study(name: str, *more: str) -> dict[str, Any]:
+        """The study in a folder whose runs it shares with the others."""
+        for file in (desk.path / "judged").glob("s*.*"):
+            file.unlink()
+        given = (*TINY, "--set", "augment.mirror=false", *more, "--out", "judged", "--json")
+        return dict(json.loads(desk.done("study", name, *given).out))
+
+    figures = []
+    for name in ("s0", "s1", "s0"):
+        shutil.rmtree(desk.path / "runs" / "judge", ignore_errors=True)
+        shutil.copytree(desk.path / "runs" / name, desk.path / "runs" / "judge")  # another one by the same name
+        record = study("pix2pix-losses", "--segmenter", "judge")
+        figures.append([row["figures"]["fcn-score.class_iou.val"]["mean"] for row in record["rows"]])
+        before = len(asked)
+        study("pix2pix-losses", "--segmenter", "judge")
+        study("colour")
+        new = 1 if name == "s0" and len(figures) == 1 else 0  # its row with a PixelGAN
+        assert len(asked) - before == new, "what other studies found of a run stays"
+    assert figures[0] == figures[2] != figures[1]
+    rows = len(STUDIES["pix2pix-losses"].rows) - 1
+    assert asked.count(("fcn-score",)) == 2 * rows, "only what the other segmenter sees is new"
+    shutil.rmtree(desk.path / "runs")
+
+
+def test_weights_that_do_not_fit_leave_a_row_out(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A narrow trial in the full form: there are no published weights of such networks, and the rest goes on."""
+    chosen = STUDIES["cityscapes-ssim"]
+    rows = tuple(row for row in chosen.rows if row.name in ("deeplab", "baseline"))
+    monkeypatch.setitem(STUDIES, chosen.name, dataclasses.replace(chosen, rows=rows))
+    words = ("--data", "tiny", "--full", *TINY[3:], "--out", "narrow")
+    record = json.loads(desk.done("study", chosen.name, *words, "--json").out)
+    by_name = {row["name"]: row for row in record["rows"]}
+    assert by_name["baseline"]["status"] == "done" and by_name["deeplab"]["status"] == "not run"
+    assert by_name["deeplab"]["short"] == "not run: no such weights" and "width" in by_name["deeplab"]["reason"]
+
+
+def test_random_weights_are_told_of_any_row(desk: Street) -> None:
+    trunk = ("--set", "generator.name=deeplabv3", "--set", "weights.deeplabv3_resnet50=random", "--out", "trunk")
+    given = ("--data", "tiny", "--full", "--device", "cpu", "--set", "train.steps=1")
+    record = json.loads(desk.done("study", "alpha", *given, *trunk, "--json").out)
+    for row in record["rows"]:
+        assert row["notes"] == ["deeplabv3_resnet50: random weights in the place of published ones"]
 
 
 # the tables themselves

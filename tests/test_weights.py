@@ -181,7 +181,7 @@ def test_a_network_trained_here_fits_pytorch_pix2pix() -> None:
     ours = _shaken(GENERATORS["unet"](3, 3, width=2, depth=8))
     row = next(row for row in FORMATS if str(row) == "pytorch-pix2pix generator")
     saved = export_state_dict(row, {"in_channels": 3, "out_channels": 3, "width": 2, "depth": 8}, ours.state_dict())
-    assert not saved["conv2.bias"].any() and saved["conv1.bias"].any()
+    assert not saved["conv2.bias"].any() and not saved["conv1.bias"].any() and saved["deconv8.bias"].any()
     x = torch.rand(1, 3, 256, 256)
     with torch.inference_mode():
         assert (import_state_dict(saved).build().eval()(x) - ours(x)).abs().max() < 1e-5

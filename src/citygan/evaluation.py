@@ -304,13 +304,12 @@ def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
 
 
 def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:
-    from citygan.train.checkpoint import read_state
+    from citygan.train.checkpoint import read_state, used_sha256
 
     about: dict[str, Any] = {"checkpoint": checkpoint, "step": translator.step, "weights_sha256": None}
     if translator.path is not None:
-        state = read_state(translator.path)
-        about["weights_sha256"] = state["files"].get(state.get("use"), {}).get("sha256")
-        about["model"] = state.get("model")
+        about["weights_sha256"] = used_sha256(translator.path)
+        about["model"] = read_state(translator.path).get("model")
     about["quick"] = bool(translator.settings.get("quick", False))
     return about | translator.protocol() | {"device": translator.device.type}
 

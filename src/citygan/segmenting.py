@@ -23,7 +23,7 @@ from citygan.models.layers import test_time
 from citygan.pictures.painted import nearest_colours_to_ids
 from citygan.recipes.segmenter import enlarge
 from citygan.runs import SEGMENTER, check_kind, checkpoint_folder
-from citygan.train.checkpoint import read_state
+from citygan.train.checkpoint import read_state, used_sha256
 
 UInt8 = npt.NDArray[np.uint8]
 Write = Literal["trainid", "rawid", "colour", "overlay"]
@@ -97,8 +97,7 @@ class Segmenter:
         """Which one it is, for the record of a figure."""
         found: dict[str, Any] = {"step": self.step, "weights_sha256": None, "model": self.settings.get("model")}
         if self.path is not None:
-            state = read_state(self.path)
-            found["weights_sha256"] = state["files"].get(state.get("use"), {}).get("sha256")
+            found["weights_sha256"] = used_sha256(self.path)
         return found | {"quick": bool(self.settings.get("quick", False))} | self.protocol()
 
     def ids(self, trained: UInt8) -> UInt8:

@@ -145,6 +145,7 @@ def study(
         assigned=assigned,
         weights=weights,
         init=None if start is None else str(start.absolute()),
+        named_init=init,
         segmenter=segmenter,
     )
     form = ", quick form: narrow, small and short (--full for the paper's settings)" if options.quick else ""

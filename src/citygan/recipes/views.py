@@ -63,6 +63,7 @@ class View:
         self.picture_channels = 3 if classes is not None else picture_channels
         self.encoding = encoding
         self.edges = edges
+        self._painted = side == "input" and encoding == "colour"  # colour jitter never changes what is to be learnt
         self._tables: dict[torch.device, Tensor] = {}
         where, colour = f"{side}.encoding", f"Take {side}.encoding=colour"
         if (classes is None) == (array == "label"):
@@ -103,7 +104,7 @@ class View:
             assert picture is not None
             return self._of_picture(picture)
         assert batch.label is not None
-        if batch.painted is not None:
+        if batch.painted is not None and self._painted:
             x = batch.painted
         else:
             # [N, H, W] -> [N, H, W, C] -> [N, C, H, W], which is channels-last in memory as it stands

@@ -38,7 +38,7 @@ from citygan.study.record import Record, record_of
 from citygan.study.rows import Row, Study
 from citygan.study.tables import csv_text, markdown
 from citygan.study.working import Files, check_same, devices_for, measured, run_study
-from citygan.train.checkpoint import read_state
+from citygan.train.checkpoint import read_state, used_sha256
 from citygan.translation import split_for
 
 PAGE, KEY, RESULTS = "trials.html", "trials.json", "results.json"
@@ -107,6 +107,13 @@ def show_runs(
     _check_given(out, names)
     split = _split_of(prepared, out, split)
     for translator in translators:
+        if translator.output_kind != "photo":
+            hint = "citygan evaluate --metric miou scores label maps"
+            raise UsageError(
+                f"it paints {translator.output_kind} maps, and people are asked about photos",
+                where=f"--run {run_name(translator)}",
+                hint=hint,
+            )
         split_for(translator, prepared, split, scored=True)
     rows = tuple(Row(f"run-{number}", name) for number, name in enumerate(names, 1))
     study = dataclasses.replace(study, rows=rows)
@@ -228,8 +235,8 @@ def _page(study: Study, data: PreparedSet, runs: Mapping[str, Path], out: Path, 
 
 def _weights(run: Path) -> dict[str, Any]:
     """By what a run's pictures are known: step and checksum of the weights."""
-    state = read_state(checkpoint_folder(run))
-    return {"step": state["step"], "weights_sha256": state["files"].get(state.get("use"), {}).get("sha256")}
+    checkpoint = checkpoint_folder(run)
+    return {"step": read_state(checkpoint)["step"], "weights_sha256": used_sha256(checkpoint)}
 
 
 def _pictures(

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from citygan.config import Layer, Settings, from_flag, resolve
+from citygan.data.store import PreparedSet
+from citygan.metrics.fcnscore import FULL_SIZE
 from citygan.presets import preset
 from citygan.settings import WeightsSettings
 from citygan.starting import networks_of
@@ -21,6 +23,8 @@ from citygan.weightfiles import OF_METRICS
 # that a row of a quick study learns from, the same in all studies, so that they share runs
 QUICK_PICTURES = 800
 FEWEST_QUICK_STEPS = 200  # in large batches, too
+# why a figure is not there, in short
+MISSING, NO_SEGMENTER = "not run: weights missing", "not run: no segmenter"
 # what says where a run lies or what it writes, not what it learns
 _ASIDE = ("data", "init")
 
@@ -35,9 +39,10 @@ class Options:
         seeds: Runs of each row.
         assigned: Settings given on the command line, over all rows.
         init: The checkpoint folder that rows from published weights start from.
+        named_init: As it was named on the command line.
         segmenter: The run named to judge the streets, for `fcn-score`; None: the study trains its own.
         judge: The run that judges them: that one, or the study's own once it is trained.
-        unjudged: Why there is none.
+        unjudged: Why there is none, in short and whole.
         weights: Of the networks that metrics look with, by name: a path, or `random`.
     """
 
@@ -46,9 +51,10 @@ class Options:
     seeds: int = 1
     assigned: tuple[str, ...] = ()
     init: str | None = None
+    named_init: str | None = None
     segmenter: str | None = None
     judge: str | None = None
-    unjudged: str = "its segmenter is not trained yet"
+    unjudged: tuple[str, str] = (NO_SEGMENTER, "the study's segmenter is not trained yet")
     weights: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -84,7 +90,7 @@ def plan(study: Study, options: Options, checksum: str) -> list[Job]:
     return jobs
 
 
-def judge_of(study: Study, options: Options, checksum: str) -> Job | None:
+def judge_of(study: Study, options: Options, data: PreparedSet) -> Job | None:
     """The run of the study's own segmenter; None where it needs none, or one is named.
 
     It learns by its own preset whatever the rows do: of the command line's settings it takes those of segmenters and of
@@ -94,8 +100,12 @@ def judge_of(study: Study, options: Options, checksum: str) -> Job | None:
         return None
     row = QUICK_JUDGE if options.quick else JUDGE
     assigned = [text for text in options.assigned if text.startswith(("segmenter.", "weights."))]
-    layers = [*_form(row, options), *_layers(assigned), Layer("study", {"data": options.data})]
-    return _job(row, resolve(layers)[0], checksum)
+    layers = _form(row, options)
+    if not options.quick and data.classes is not None and data.classes.name.startswith("cityscapes"):
+        # pix2pix's protocol: its segmenter saw photos of 256x256 enlarged to the labels' own size (facts of its code)
+        layers.append(Layer("protocol", {"segmenter": {"enlarge": FULL_SIZE}} if data.size == (256, 256) else {}))
+    layers += [*_layers(assigned), Layer("study", {"data": options.data})]
+    return _job(row, resolve(layers)[0], data.checksum)
 
 
 def _job(row: Row, settings: Settings, checksum: str) -> Job:
@@ -179,7 +189,7 @@ def command_of(study: Study, row: Row, options: Options) -> str:
     parts = ["citygan", "train", "--model", row.preset, "--data", options.data]
     parts.append("--quick" if options.quick else "--full")
     if settings.init is not None:
-        parts += ["--init", settings.init]
+        parts += ["--init", options.named_init or settings.init]
     chosen = preset(row.preset)
     layers = [Layer("preset", {"model": row.preset, **chosen.settings})]
     if options.quick:
@@ -196,7 +206,7 @@ def study_command(study: Study, options: Options) -> str:
     """The command line of the whole study."""
     parts = ["citygan", "study", study.name, "--data", options.data, "--quick" if options.quick else "--full"]
     parts += ["--seeds", str(options.seeds)]
-    for flag, value in (("--init", options.init), ("--segmenter", options.segmenter)):
+    for flag, value in (("--init", options.named_init), ("--segmenter", options.segmenter)):
         parts += [flag, value] if value is not None else []
     assigned = [*options.assigned, *(f"weights.{name}={value}" for name, value in options.weights.items())]
     return shlex.join([*parts, *(part for text in dict.fromkeys(assigned) for part in ("--set", text))])

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from citygan.errors import MachineError
-from citygan.study.planning import Options, command_of, study_command
+from citygan.study.planning import MISSING, Options, command_of, study_command
 from citygan.study.rows import REAL_OR_FAKE, Column, Row, Study
 from citygan.weightfiles import RANDOM
 
 Record = dict[str, Any]
 QUICK = "quick form"
 WHY_QUICK = "narrow, small and short: it shows that every row runs, and its figures are not the paper's"
-NO_SEGMENTER, MISSING = "not run: no segmenter", "not run: weights missing"
 NO_RESULTS = "no results yet"
 
 
@@ -74,7 +73,7 @@ def record_of(
         "protocol": _protocol(results),
         "assigned": list(options.assigned),
         "weights": dict(options.weights),
-        "init": options.init,
+        "init": options.named_init,
         "segmenter": options.segmenter,
         "judge": _judge(options, results),
         "command": study_command(study, options),
@@ -109,7 +108,7 @@ def _row(
         column.key: _cell(column, options, data, [o["results"] for o in done], short, reason)
         for column in study.columns
     }
-    random = sorted({name for outcome in done for name in outcome["random"] if _uses(row, name)})
+    random = sorted({name for outcome in done for name in outcome["random"]})
     return {
         "name": row.name,
         "title": row.title,
@@ -123,14 +122,6 @@ def _row(
         "command": command_of(study, row, options) if row.runs and status != "not run" else None,
         "notes": [f"{name}: random weights in the place of published ones" for name in random],
     }
-
-
-def _uses(row: Row, weights: str) -> bool:
-    """Whether a row's preset names these weights at all: the settings of all rows have a place for them."""
-    from citygan.presets import preset
-
-    chosen = preset(row.preset)
-    return weights in {*chosen.settings.get("weights", {}), *chosen.quick.get("weights", {})}
 
 
 def _status(row: Row, options: Options, outcomes: Sequence[Mapping[str, Any]]) -> tuple[str, str | None, str | None]:
@@ -168,8 +159,8 @@ def _cell(
             short or NO_RESULTS, reason or "citygan study amt --results FILE reads those of the participants"
         )
     if column.metric == "fcn-score" and options.judge is None:
-        short = MISSING if "weights" in options.unjudged else NO_SEGMENTER
-        return _absent(short, f"{options.unjudged} (--segmenter names a run that judges the streets)")
+        short, reason = options.unjudged
+        return _absent(short, f"{reason} (--segmenter names a run that judges the streets)")
     if column.split not in data["stands_for"]:
         return _absent("not run: no such split", f"the set has nothing to score as {column.split}")
     if beside == "oracle" and column.metric != "fcn-score":

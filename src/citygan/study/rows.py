@@ -344,14 +344,17 @@ _ALL = (
         title="Real or fake, as people see it",
         source="pix2pix, sections 4.1 and 4.5",
         table="pix2pix-table-4",
-        # table 5, of the same protocol, is of colourisation: its row has `same_input` and stands `elsewhere`
         rows=(
             Row("l1", "L1", overrides=L1_ALONE, paper="L1", cost=0.6),
             Row("l1-cgan", "L1+cGAN", paper="L1+cGAN"),
+            # of table 5, by the same protocol; both pictures of a trial are of one photo
+            Row("colourisation", "Colourisation", "colourisation", paper="Ours", same_input=True,
+                elsewhere=("pix2pix-table-5", "labelled_real")),
         ),
         columns=(Column("taken for real [%]", REAL_OR_FAKE, paper="map_to_photo"), *LIKENESS),
         notes=(
             BLUR,
+            "Table 5's row is of ImageNet's photos in grey, coloured; here of the set's own photos",
             "Table 4 is of aerial photos from maps: on any other set the rows are the same losses on that set, and the "
             "paper's figures are of another task",
             "The paper tested at 512x512 and showed at 256x256; here pictures are shown as the set has them, real and "

@@ -13,7 +13,7 @@ from citygan.building import about, build, check_device, steps_in_all
 from citygan.config import Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import is_out_of_memory, pick_device
-from citygan.errors import CityganError, DamagedError, Interrupted, MachineError
+from citygan.errors import CityganError, DamagedError, Interrupted, MachineError, UsageError
 from citygan.evaluation import evaluate_run
 from citygan.figurefile import keep_figures
 from citygan.files import clean_temporaries, lock, read_json, write_json
@@ -21,14 +21,15 @@ from citygan.infer import load
 from citygan.progress import say
 from citygan.report import write_report
 from citygan.runnames import is_run
-from citygan.runs import new_run
+from citygan.runs import checkpoint_folder, new_run
 from citygan.starting import initialise
 from citygan.study.divided import splits_of
-from citygan.study.planning import Job, Options, folder_of
-from citygan.train.checkpoint import path_of, read_state, steps
+from citygan.study.planning import MISSING, Job, Options, folder_of
+from citygan.train.checkpoint import path_of, steps, used_sha256
 from citygan.train.distributed import Ranks
 from citygan.training import run_training
-from citygan.weightfiles import find_weights
+from citygan.weightfiles import RANDOM, find_weights
+from citygan.yamlfile import read_yaml
 
 Validated = Callable[[int, dict[str, float]], None]
 Outcome = dict[str, Any]
@@ -92,25 +93,32 @@ def train_run(
     """
     alone = Ranks()
     wanted = steps_in_all(settings, len(data.split("train")), alone)
-    random = [name for name, choice in settings.to_dict()["weights"].items() if choice == "random"]
     if is_run(path) and wanted in steps(path / "checkpoints"):
         say(f"{path}: there already")
-        return {"random": random}
+        return {"random": _random(path)}
     device = pick_device(place.device)
     check_device(settings, device, 1)
     if is_run(path):
         with lock(path), _timed(path):
             run_training(settings, data, path, device, alone, resume=True, validated=validated)
-        return {"random": random}
+        return {"random": _random(path)}
     built = build(settings, data)
     try:
         filled = initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
     except MachineError as problem:
-        return {"status": "not run", "short": "not run: weights missing", "reason": str(problem)}
+        return {"status": "not run", "short": MISSING, "reason": str(problem)}
+    except UsageError as problem:
+        return {"status": "not run", "short": "not run: no such weights", "reason": str(problem)}
     new_run(settings, path.name, about(settings, data, device, alone, filled), path.parent)
     with lock(path), _timed(path):
         run_training(settings, data, path, device, alone, built=built, validated=validated)
-    return {"random": random}
+    return {"random": _random(path)}
+
+
+def _random(run: Path) -> list[str]:
+    """The weights, by `weights.NAME`, that a run took at random in the place of published ones."""
+    weights = read_yaml(run / "about.yaml")[0].get("weights") or {}
+    return sorted(told["name"] for told in weights.values() if told["name"] and told["file"] == RANDOM)
 
 
 @contextlib.contextmanager
@@ -135,32 +143,29 @@ def _score(
 ) -> dict[str, Any]:
     """The evaluation of a run on a split: what is kept of it, and the figures that it lacks computed now."""
     done = steps(path / "checkpoints")[-1]
-    state = read_state(path_of(path / "checkpoints", done))
     wanted = [name for name in names if computable(name, options)]
     asked = {
         "data": data.checksum,
         "step": done,
-        "weights": state["files"].get(state.get("use"), {}).get("sha256"),
-        "segmenter": options.judge,
+        "weights": used_sha256(path_of(path / "checkpoints", done)),
     }
     before = _kept(path / f"study-{split}.json", asked)
     there = {
         name: figure
         for name, figure in before.get("metrics", {}).items()
-        if "exit_code" not in figure and _by_these_weights(before["protocol"]["metrics"].get(name, {}), options)
+        if "exit_code" not in figure and _looked_so(before["protocol"]["metrics"].get(name, {}), options)
     }
     lacking = [name for name in wanted if name not in there]
     if before and not lacking:
-        return before
+        return _part(before, wanted)
     more: dict[str, Any] = {"weights": options.weights}
     if "fcn-score" in lacking:
         more["segmenter"] = options.judge
     result = evaluate_run(load(path, device=place.device), split, lacking, data=data, **more)
-    if before:
-        figures = there | result["metrics"]
+    if before:  # figures that other studies want of the same run stay
         of_metrics = before["protocol"]["metrics"] | result["protocol"]["metrics"]
         result = before | {
-            "metrics": {name: figures[name] for name in wanted},
+            "metrics": there | result["metrics"],
             "protocol": before["protocol"] | {"metrics": of_metrics},
         }
     if result != before:
@@ -168,11 +173,23 @@ def _score(
         write_report(path)
         clean_temporaries(path)
         write_json(path / f"study-{split}.json", {"asked": asked, "result": result})
-    return result
+    return _part(result, wanted)
 
 
-def _by_these_weights(protocol: Mapping[str, Any], options: Options) -> bool:
-    """Whether a figure is by the weights that are given now; where none are given, any but random ones will do."""
+def _part(result: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
+    """An evaluation with these metrics alone."""
+    protocol = result["protocol"]
+    told = {name: about for name, about in protocol["metrics"].items() if name in wanted}
+    figures = {name: result["metrics"][name] for name in wanted}
+    return {**result, "metrics": figures, "protocol": {**protocol, "metrics": told}}
+
+
+def _looked_so(protocol: Mapping[str, Any], options: Options) -> bool:
+    """Whether a figure is by the segmenter and the weights that are given now; where no weights are given, any but
+    random ones will do."""
+    if "segmenter" in protocol:
+        sha256 = protocol["segmenter"]["weights_sha256"]
+        return options.judge is not None and bool(sha256 == used_sha256(checkpoint_folder(options.judge)))
     name = protocol.get("weights_name")
     if name is None:
         return True
@@ -182,10 +199,7 @@ def _by_these_weights(protocol: Mapping[str, Any], options: Options) -> bool:
 
 
 def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found before of the same pictures; nothing where there is none, or of others.
-
-    By another segmenter all is found anew.
-    """
+    """What was found before of the same pictures; nothing where there is none, or of others."""
     if not path.is_file():
         return {}
     try:

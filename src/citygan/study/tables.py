@@ -13,11 +13,21 @@ from citygan.figurefile import cell as safe
 Record = Mapping[str, Any]
 
 
+def columns(record: Record) -> list[Record]:
+    """The columns with a figure in any row, or the paper's; why the others have none is told below the table."""
+    cells = [*(row["figures"] for row in record["rows"]), *(cells for _, cells in beside(record))]
+    return [
+        column
+        for column in record["columns"]
+        if column["paper"] or any(of[column["key"]]["mean"] is not None for of in cells)
+    ]
+
+
 def heads(record: Record) -> list[str]:
     """The titles of the columns."""
     titles = ["row"]
     unknown = " (protocol unknown)" if record["paper"] and record["paper"]["protocol"].startswith("unknown") else ""
-    for column in record["columns"]:
+    for column in columns(record):
         titles += [f"{column['title']}, paper{unknown}"] * column["paper"] + [f"{column['title']}, ours"]
     return titles
 
@@ -30,14 +40,14 @@ def lines(record: Record) -> Iterator[list[str]]:
     digits = max((len(repr(figure).partition(".")[2]) for figure in printed), default=0)
     for row in record["rows"]:
         texts = [row["title"] + (form if row["status"] == "done" else "")]
-        for column in record["columns"]:
+        for column in columns(record):
             figure = row["paper"][column["key"]]
             texts += [("–" if figure is None else f"{figure:.{digits}f}{unsure}")] * column["paper"]
             texts.append(shown(row["figures"][column["key"]], column["metric"]))
         yield texts
     for title, cells in beside(record):
         texts = [title]
-        for column in record["columns"]:
+        for column in columns(record):
             texts += ["–"] * column["paper"] + [shown(cells[column["key"]], column["metric"])]
         yield texts
 
@@ -45,7 +55,7 @@ def lines(record: Record) -> Iterator[list[str]]:
 def beside(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The lines that stand beside the rows: what chance gives, where a segmenter judges, and the painting."""
     if record["chance"] is not None:
-        yield "chance: labels of other pictures", record["chance"]
+        yield "chance: labels of other pictures, mean of all rows", record["chance"]
     yield record["painting"], record["mean_colour"]
 
 
@@ -69,9 +79,11 @@ def reasons(record: Record) -> list[str]:
     by_reason: dict[str, dict[str, None]] = {}
     for row in record["rows"]:
         for column in record["columns"]:
-            reason = row["figures"][column["key"]].get("reason")
+            cell = row["figures"][column["key"]]
+            reason = cell.get("reason")
             if reason and reason != row["reason"]:
-                by_reason.setdefault(reason, {})[column["title"]] = None
+                short = f"{cell['short']}: " if len(cell.get("short", "")) > 1 else ""
+                by_reason.setdefault(short + reason, {})[column["title"]] = None
     return [*told, *(f"{', '.join(titles)}: {reason}" for reason, titles in by_reason.items())]
 
 

@@ -22,7 +22,7 @@ from citygan.segmented import check_classes
 from citygan.segmenting import load_segmenter
 from citygan.study.divided import notes_on, splits_of
 from citygan.study.page import page, study_sheet
-from citygan.study.planning import Job, Options, folder_of, judge_of, plan
+from citygan.study.planning import NO_SEGMENTER, Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
 from citygan.study.rows import Study
 from citygan.study.running import Outcome, Place, run_job
@@ -87,7 +87,7 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, home
         MachineError: Weights that are given are not there.
         Interrupted: After the run on the way was saved; the table of what there is has been written.
     """
-    jobs, own = plan(study, options, data.checksum), judge_of(study, options, data.checksum)
+    jobs, own = plan(study, options, data.checksum), judge_of(study, options, data)
     check_same(out, study, data, options)
     _check_looks(data, options)
     devices = devices_for(device)
@@ -135,7 +135,8 @@ def _judged(options: Options, own: Job, outcome: Outcome, home: Path) -> Options
     if outcome["status"] == "done":
         return dataclasses.replace(options, judge=str(folder_of(home, own)))
     say(f"{own.row.title}: {outcome['short']}: {outcome['reason']}")
-    return dataclasses.replace(options, unjudged=outcome["reason"])
+    short = outcome["short"] if outcome["status"] == "not run" else NO_SEGMENTER
+    return dataclasses.replace(options, unjudged=(short, outcome["reason"]))
 
 
 def _write(
@@ -176,7 +177,8 @@ def _write(
     shown = stands_for.get("val") or stands_for.get("test")
     drawn = None
     if pictures and shown is not None and any(run for _, run in runs):
-        runs = [(f"{title} (quick)" if options.quick else title, run) for title, run in runs]
+        form = " (quick)" if options.quick else ""
+        runs = [(f"{title}{form if run else ': not run'}", run) for title, run in runs]
         drawn = study_sheet(data, shown, runs, place.device)
         write_bytes(files.sheet, drawn)
     write_text(files.markdown, markdown(record))

@@ -73,6 +73,17 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
+def used_sha256(folder: Path) -> str | None:
+    """sha256 of the weights that a checkpoint is used with; None where its record does not tell.
+
+    Raises:
+        DamagedError: As `read_state`.
+    """
+    state = read_state(folder)
+    found: str | None = state["files"].get(state.get("use"), {}).get("sha256")
+    return found
+
+
 def _digest(record: dict[str, Any]) -> str:
     """sha256 of a record, whatever the order and spacing of its JSON."""
     plain = json.loads(json.dumps(record))
