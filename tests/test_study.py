@@ -626,7 +626,7 @@ def test_lpips_of_a_study_by_weights_that_are_given(tmp_path: Path, monkeypatch:
         record = json.loads(Path("studies/alpha/study.json").read_text("utf-8"))
         return {row["name"]: row["figures"]["lpips.mean.val"] for row in record["rows"]}
 
-    street.refused(5, "no weights 'alexnet', gone.pth", by=(*command, "--set", "weights.alexnet=gone.pth"))
+    street.refused(5, "'alexnet': no such file, gone.pth", by=(*command, "--set", "weights.alexnet=gone.pth"))
     assert not Path("studies").exists()
     street.done(*command)
     assert {cell["short"] for cell in cells().values()} == {"not run: weights missing"}
