@@ -50,16 +50,14 @@ ROOMS: dict[str, str] = {
     "plotfiles": "errors files pictures metrics sheets",
     "runnames": "errors files",
     "runs": "errors files yamlfile config train runnames",
-    "pretrained": "errors files models weightfiles weights",
-    "feeding": "errors config data",
     "sides": "errors batch config data data.labels recipes",
-    "building": "errors files config devices data feeding models recipes train runs weightfiles weights pretrained "
-    "sides",
-    "starting": "errors files train runnames runs weights",
+    "feeding": "errors config data runs",
+    "building": "errors config devices data feeding models recipes train runs weightfiles sides",
+    "starting": "errors files config models train runnames runs weightfiles weights",
     "importing": "errors files config data.labels recipes train runs weights starting",
     "onnxfile": "errors models",
     "exporting": "errors files progress train runs weights onnxfile",
-    "fetching": "errors files progress models weightfiles",
+    "fetching": "errors files progress weightfiles",
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs sides",
     "segmenting": "errors devices pictures data data.labels models recipes train runs infer",
@@ -72,7 +70,7 @@ ROOMS: dict[str, str] = {
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
-    "feeding building resuming report validating",
+    "feeding starting building resuming report validating",
     "study": "errors files yamlfile progress devices settings config presets pictures data data.labels train metrics "
     "sheets baseline figurefile runnames runs starting building weightfiles infer segmenting segmented translation "
     "assembling evaluation report training memory",

@@ -402,6 +402,7 @@ EVERYTHING = (
     ),
 )
 BOTH = ("--set", "augment.colour_of=both")
+TO_LABELS = (*NARROW, "--set", "input.array=photo", "--set", "output.array=label")
 SEGMENTER = ("--model", "unet-seg", "--set", "segmenter.width=4", "--quick", "--set", "augment.crop=16")
 RECIPES = {"pix2pix": (*NARROW, *BOTH), "segmenter": (*SEGMENTER, "--set", "augment.scale_min=0.5")}
 
@@ -428,6 +429,11 @@ REFUSED = {
     "one-hot colours": (
         (*NARROW, "--set", "input.encoding=onehot"), 2, "augment.colour_of", "no colours", ["colour_of=both"],
     ),
+    "the input is the photo": (
+        (*NARROW, "--set", "input.array=photo", "--set", "input.encoding=hole"),
+        2, "augment.colour_of", "made of the photo", ["colour_of=both"],
+    ),
+    "no photo is painted": (TO_LABELS, 2, "augment.colour_of", "no photo is painted", ["colour_of=both", "hue=0.1"]),
     "no such choice": (NARROW, 2, "augment.colour_of", "photo, both", ["colour_of=label"]),
     "too much": (NARROW, 2, "augment.hue", "to 0.5", ["hue=0.6"]),
     "misspelt": (NARROW, 2, "augment.brightnes", "did you mean augment.brightness", ["brightnes=0.1"]),
@@ -449,3 +455,24 @@ def test_class_aware_crops_need_label_maps(street: Street) -> None:
     train = ("train", "--data", "pairs", *NARROW, "--steps", "1", "--set", "augment.class_crops=2")
     street.refused(3, "label maps", "augment.class_crops=1", by=train)
     street.done(*train[:-1], "augment.colour_of=both", "--set", "augment.hue=0.1", "--name", "coloured")
+
+
+def test_colours_are_of_photos(street: Street) -> None:
+    painted_set(street.path / "data" / "painted")
+    train = (
+        "train",
+        "--data",
+        "painted",
+        *NARROW,
+        "--steps",
+        "1",
+        "--set",
+        "output.array=label",
+        "--set",
+        "input.array=source",
+    )
+    for value in ("augment.gain=0.1", "augment.hue=0.1"):
+        street.refused(2, "augment", "nothing is learnt from photos", by=(*train, "--set", value))
+    street.done(*train, "--set", "augment.mirror=true")
+    # of photos that are shown the light changes, of the label maps that are painted nothing
+    street.done("train", "--data", "painted", *TO_LABELS, "--steps", "1", "--set", "augment.gain=0.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -10,22 +11,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torchvision.models import get_weight
 
 import citygan
-from citygan.building import about, build, initialise, random_ones
+from citygan.building import about, build
 from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.errors import CityganError, DamagedError, DataError, MachineError, UsageError
 from citygan.losses import ADVERSARIAL
 from citygan.models import DISCRIMINATORS, GENERATORS
-from citygan.models.pretrained import PUBLISHED, published_file, published_url
 from citygan.models.trunk import Trunk
 from citygan.presets import PRESETS
 from citygan.runs import new_run
+from citygan.settings import WeightsSettings
+from citygan.starting import initialise, random_ones
 from citygan.train.checkpoint import read_state
 from citygan.train.distributed import Ranks
 from citygan.training import run_training
-from citygan.weightfiles import Found
+from citygan.weightfiles import WEIGHTS, Found, folder
 from citygan.yamlfile import read_yaml
 from tests.street import NARROW, Street
 from tests.tiny import prepared_set
@@ -34,7 +37,7 @@ CPU = torch.device("cpu")
 TINY: dict[str, Any] = {
     "generator": {"width": 4},
     "discriminator": {"width": 4},
-    "weights": dict.fromkeys(PUBLISHED, "random"),
+    "weights": dict.fromkeys((item.name for item in dataclasses.fields(WeightsSettings)), "random"),
     "train": {"steps": 2, "log_every_steps": 1},
 }
 
@@ -242,11 +245,22 @@ def _save(path: Path, width: int = 64) -> dict[str, torch.Tensor]:
     return tensors
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+TORCHVISION = {
+    "alexnet": "AlexNet_Weights.IMAGENET1K_V1",
+    "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
+    "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
+    "resnet101": "ResNet101_Weights.IMAGENET1K_V1",
+    "deeplabv3_resnet50": "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
+    "deeplabv3_resnet101": "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
+    "vgg16": "VGG16_Weights.IMAGENET1K_V1",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in WEIGHTS if name != "inception"])
 def test_torchvision_has_what_the_table_names(name: str, torch_home: Path) -> None:
-    file = published_file(name)
-    assert file.parent == torch_home and published_url(name).endswith(file.name)
-    assert getattr(Settings().weights, name) is None
+    assert WEIGHTS[name].url == get_weight(TORCHVISION[name]).url
+    assert folder() == torch_home and WEIGHTS[name].url.endswith("/" + WEIGHTS[name].file)
+    assert getattr(Settings().weights, name, None) is None
 
 
 def test_missing_weights_are_named_with_all_that_helps(data: PreparedSet, torch_home: Path) -> None:
@@ -263,7 +277,7 @@ def test_missing_weights_are_named_with_all_that_helps(data: PreparedSet, torch_
 def test_weights_are_taken_from_torchs_folder_or_a_file_and_checked(data: PreparedSet, torch_home: Path) -> None:
     file = torch_home / "resnet18-f37072fd.pth"
     tensors = _save(file)
-    with pytest.raises(DamagedError, match=r"sha256 is not the one in its name.*resnet18-f37072fd\.pth"):
+    with pytest.raises(DamagedError, match=r"not f37072fd: damaged.*resnet18-f37072fd\.pth"):
         initialise(build(_settings(FULL), data).recipe.networks, _settings(FULL), None)
     told = hashlib.sha256(file.read_bytes()).hexdigest()[:8]
     for name in (f"mine-{told}.pth", "plain.pth"):
@@ -276,6 +290,10 @@ def test_weights_are_taken_from_torchs_folder_or_a_file_and_checked(data: Prepar
         trunk = networks["discriminator"].trunk
         assert torch.equal(trunk.layer1[0].conv1.weight, tensors["layer1.0.conv1.weight"])  # type: ignore[index, union-attr]
         file = path
+    misnamed = file.rename(file.with_name("mine-00000000.pth"))
+    settings = _settings(FULL, {"weights": {"resnet18": str(misnamed)}})
+    with pytest.raises(DamagedError, match=r"sha256 is not the one in its name.*mine-00000000\.pth"):
+        initialise(build(settings, data).recipe.networks, settings, None)
     settings = _settings(FULL, {"weights": {"resnet18": "random"}})
     filled = initialise(build(settings, data).recipe.networks, settings, None)
     assert filled == {"discriminator": Found("resnet18")} and random_ones(filled) == ["resnet18"]
@@ -286,7 +304,7 @@ def test_weights_are_taken_from_torchs_folder_or_a_file_and_checked(data: Prepar
     [
         ("narrow", DamagedError, r"do not fit resnet18: .*conv1\.weight is .*weights\.resnet18=random"),
         ("torn", DamagedError, "damaged"),
-        ("none", MachineError, r"weights of resnet18 are missing: no such file, .*w\.pth\. Without --set .*hub"),
+        ("none", MachineError, r"no weights 'resnet18': no such file, .*w\.pth\. Without --set .*hub.*=random"),
     ],
 )
 def test_files_that_are_no_such_weights_are_refused(

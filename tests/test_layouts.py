@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import unicodedata
@@ -12,7 +13,7 @@ import pytest
 
 from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19
 from citygan.data.layouts import LAYOUTS, label_files, read_layout, scan
-from citygan.data.layouts.sequences import divide, parse_splits
+from citygan.data.layouts.sequences import divide, group_of, hold_out, parse_splits
 from citygan.data.layouts.types import Entry, Found
 from citygan.errors import DataError, UsageError
 from citygan.pictures import encode_png
@@ -398,6 +399,67 @@ def test_sequences_stay_whole_or_are_cut_into_blocks() -> None:
 def test_wrong_shares_are_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--splits"):
         parse_splits(text)
+
+
+# holding out
+
+
+def streets(*cities: str, split: str = "train") -> list[Entry]:
+    return [Entry(f"{city}_{i:06d}_000019", {"photo": f"{split}/{city}/{i}.png"}) for i, city in enumerate(cities)]
+
+
+def stems(splits: dict[str, list[Entry]]) -> dict[str, list[str]]:
+    return {name: [str(group_of(entry)) for entry in entries] for name, entries in splits.items()}
+
+
+def test_a_picture_is_of_a_city_or_of_a_sequence() -> None:
+    names = ("aachen_000003_000019", "aachen/aachen_000003_000019", "bad-honnef_000000_000000", "0016E5_07959", "a_1_2")
+    assert [group_of(Entry(name, {})) for name in names] == ["aachen", "aachen", "bad-honnef", None, None]
+    assert group_of(Entry("f1", {}, sequence="seq0001", frame=0)) == "seq0001"
+    assert group_of(Entry(unicodedata.normalize("NFD", "Köln_000000_000019"), {})) == unicodedata.normalize(
+        "NFC", "Köln"
+    )
+
+
+def test_cities_are_held_out_of_train_and_val_becomes_test() -> None:
+    train = streets("ulm", "jena", "ulm", "aachen", "jena")
+    splits = {"train": train, "val": streets("lindau"), "train_extra": streets("jena")}
+    divided, notes = hold_out(splits, ["jena", "ulm", "jena"], secret_test=True)
+    assert stems(divided) == {
+        "train": ["aachen"], "val": ["jena", "jena", "ulm", "ulm"], "test": ["lindau"], "train_extra": ["jena"],
+    }  # fmt: skip
+    assert notes == [
+        "held out of train as val: jena (2 pictures), ulm (2 pictures)",
+        "the source's own val is the test",
+    ]
+    divided, notes = hold_out(splits | {"test": streets("bonn", "mainz")}, ["ulm"], secret_test=True)
+    assert stems(divided)["test"] == ["lindau"] and stems(divided)["train"] == ["jena", "aachen", "jena"]
+    assert notes[-1] == "its own test is left out, 2 pictures: its labels are secret"
+
+
+def test_a_source_without_val_keeps_its_test_and_one_without_splits_has_train_and_val() -> None:
+    divided, notes = hold_out({"train": streets("ulm", "jena"), "test": streets("bonn")}, ["ulm"], secret_test=False)
+    assert stems(divided) == {"train": ["jena"], "val": ["ulm"], "test": ["bonn"]} and len(notes) == 1
+    videos = [*entries(3, "s1_"), *(dataclasses.replace(e, sequence="other") for e in entries(2, "s2_"))]
+    divided, _ = hold_out({"": videos}, ["other"], secret_test=False)
+    assert stems(divided) == {"train": [str(group_of(videos[0]))] * 3, "val": ["other"] * 2}
+
+
+@pytest.mark.parametrize(
+    ("splits", "names", "words"),
+    [
+        ({"train": streets("ulm", "jena")}, ["jna"], r"no city or sequence 'jna'.*mean jena\?.*There are: jena, ulm"),
+        ({"train": streets(*(f"city{i}" for i in range(30)))}, ["x"], r"There are: city0, .* and 6 more"),
+        ({"train": streets("ulm", "jena")}, ["jena", "ulm"], "nothing would be left to train on"),
+        ({"": [Entry("a", {}), Entry("b", {})]}, ["ulm"], "no cities or sequences to train on"),
+        ({"val": streets("ulm")}, ["ulm"], "no cities or sequences to train on"),
+        ({"train": streets("ulm", "jena"), "val": [], "test": []}, ["ulm"], "a val and a test of its own"),
+    ],
+)
+def test_what_cannot_be_held_out_is_told(splits: dict[str, list[Entry]], names: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        hold_out(splits, names, secret_test=False)
+    assert "--hold-out" in str(caught.value)
 
 
 # real data

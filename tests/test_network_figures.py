@@ -22,14 +22,14 @@ from citygan.featurefile import FeatureFile
 from citygan.metrics import METRICS, Setup, lookup, perceptual, start_all
 from citygan.metrics.networks import SEED
 from citygan.pictures import encode_png, read_photo
-from citygan.weightfiles import WEIGHTS, find_weights, folder
+from citygan.weightfiles import OF_METRICS, WEIGHTS, find_weights, folder
 from tests.street import Street
 
 for package in ("lpips", "torch_fidelity"):
     pytest.importorskip(package, reason=f"{package} is not installed (the extra `metrics` brings it)")
 
 UInt8 = npt.NDArray[np.uint8]
-RANDOM = dict.fromkeys(WEIGHTS, "random")
+RANDOM = dict.fromkeys(OF_METRICS, "random")
 
 
 @pytest.fixture(autouse=True)

@@ -72,6 +72,37 @@ def test_cityscapes_is_prepared_exactly(tmp_path: Path) -> None:
     assert city.photo_channels == 3 and city.source_channels is None
 
 
+def test_cities_that_are_held_out_are_never_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.cityscapes(tmp_path / "city", train=8, test=2, cities=("aachen", "jena", "ulm", "zurich"))
+    command = [str(root), "--size", "24x16", "--hold-out", "jena", "--hold-out", "ulm"]
+    assert run(["prepare", *command, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "note: held out of train as val: jena (2 pictures), ulm (2 pictures)" in told
+    assert "note: the source's own val is the test" in told and "own test is left out, 2 pictures" in told
+    city = prepared(*command)
+    found = {name: [item.files["photo"].split("/")[1:3] for item in split.items] for name, split in city.splits.items()}
+    assert found == {
+        "train": [["train", "aachen"]] * 2 + [["train", "zurich"]] * 2,
+        "val": [["train", "jena"]] * 2 + [["train", "ulm"]] * 2,
+        "test": [["val", "frankfurt"]] * 2,
+    }
+    assert city.manifest["options"]["hold_out"] == ["jena", "ulm"]
+    assert all(city.split("val").full_label(item) is not None for item in city.split("val").items)
+    whole = prepared(str(root), "--size", "24x16", "--out", "data/whole")
+    assert {name: len(split) for name, split in whole.splits.items()} == {"train": 8, "val": 2, "test": 2}
+    assert whole.manifest["options"]["hold_out"] == [] and whole.checksum != city.checksum
+    capsys.readouterr()
+    assert run(["prepare", str(root), "--hold-out", "Ulm", "--out", "data/other"]) == 2
+    assert "Did you mean ulm? There are: aachen, jena, ulm, zurich" in capsys.readouterr().err
+    assert run(["prepare", *command, "--splits", "train=1", "--out", "data/other"]) == 2
+    assert "--splits divides at random, --hold-out by name" in capsys.readouterr().err
+    assert run(["prepare", str(trees.folders(tmp_path / "two")), "--hold-out", "ulm"]) == 2
+    assert "no cities or sequences" in capsys.readouterr().err
+    assert run(["prepare", "demo", "--hold-out", "ulm"]) == 2
+    assert "the demo city has nothing to choose there, --hold-out" in capsys.readouterr().err
+    assert sorted(path.name for path in Path("data").iterdir() if path.is_dir()) == ["city", "whole"]
+
+
 def test_pairs_are_picture_to_picture_or_labels(tmp_path: Path) -> None:
     root = trees.pairs(tmp_path / "facades", kind=".png")
     city = prepared(str(root), "--size", "64")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import citygan
-from citygan.building import build, initialise, random_ones
+from citygan.building import build
 from citygan.config import Layer, resolve
 from citygan.data.augment import Scaling
 from citygan.data.labels import CAMVID11, CITYSCAPES
@@ -27,6 +27,7 @@ from citygan.pictures import encode_png, read_index, read_photo
 from citygan.presets import PRESETS
 from citygan.recipes.base import PolyDecay
 from citygan.segmenting import Segmenter, load_segmenter
+from citygan.starting import initialise, random_ones
 from citygan.train.checkpoint import read_state
 from tests.street import Street, hashes
 

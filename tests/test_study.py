@@ -23,14 +23,16 @@ from citygan.errors import DataError, DivergedError, Interrupted, UsageError
 from citygan.evaluation import evaluate_run
 from citygan.metrics import METRICS
 from citygan.presets import PRESETS
+from citygan.study.divided import splits_of
 from citygan.study.papers import paper_tables
 from citygan.study.planning import Job, Options, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
-from citygan.study.running import Outcome, Place, run_job, splits_of
+from citygan.study.running import Outcome, Place, run_job
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, heads, lines, markdown, reasons, shown
 from citygan.training import run_training
+from tests import trees
 from tests.street import Result, Street, hashes
 from tests.tiny import prepared_set
 
@@ -149,7 +151,9 @@ def test_markdown_csv_json_and_page_agree(desk: Street, name: str) -> None:
     assert len(body) == len(record["rows"]) + others
     for cells, row in zip(body, record["rows"], strict=False):
         for title, cell in zip(head[1:], cells[1:], strict=True):
-            column = next(c for c in record["columns"] if title in (f"{c['title']}, ours", f"{c['title']}, paper"))
+            column = next(
+                c for c in record["columns"] if title.startswith((f"{c['title']}, ours", f"{c['title']}, paper"))
+            )
             if title.endswith(", ours"):
                 assert cell == shown(row["figures"][column["key"]], column["metric"])
             elif row["paper"][column["key"]] is not None:
@@ -566,6 +570,60 @@ def test_val_stands_for_a_test_split_that_cannot_be_scored(desk: Street) -> None
     assert resolve([])[0].data is None
 
 
+def test_a_study_of_cityscapes_has_three_splits_where_cities_are_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    monkeypatch.setattr("citygan.report._curves", lambda lines: "")
+    whole = STUDIES["cityscapes-ssim"]
+    columns = tuple(column for column in whole.columns if column.metric == "ssim")
+    monkeypatch.setitem(STUDIES, "cityscapes-ssim", dataclasses.replace(whole, rows=whole.rows[:1], columns=columns))
+    root = trees.cityscapes(tmp_path / "city", train=6, test=2, cities=("aachen", "jena", "ulm"))
+    street = Street(tmp_path)
+    street.done("prepare", str(root), "--size", "32", "--out", "data/whole")
+    held = ("--hold-out", "jena", "--hold-out", "ulm", "--out", "data/held")
+    street.done("prepare", str(root), "--size", "32", *held)
+    found = {}
+    for name in ("whole", "held"):
+        done = street.done("study", whole.name, *("--data", name), *TINY[2:], "--out", name)
+        assert "SSIM validation, paper (protocol unknown)" in done.out and "labels are secret" in done.out
+        found[name] = json.loads(Path(name, "study.json").read_text("utf-8"))
+    # the labels of the real test say nothing, so that val is the test; and there is no validation
+    cells = found["whole"]["rows"][0]["figures"]
+    assert found["whole"]["data"]["stands_for"] == {"train": "train", "test": "val"}
+    assert cells["ssim.mean.test"]["n"] == 1 and cells["ssim.mean.val"]["short"] == "not run: no such split"
+    hint = "citygan prepare FOLDER --size 32x32 --hold-out CITY --hold-out CITY --out data/whole-held"
+    assert any(hint in note for note in found["whole"]["notes"])
+    assert found["held"]["data"]["stands_for"] == {"train": "train", "val": "val", "test": "test"}
+    assert all(cell["n"] == 1 for cell in found["held"]["rows"][0]["figures"].values())
+    assert "val was held out of train: jena, ulm; test is the source's own val" in found["held"]["notes"]
+    assert not any("--hold-out" in note for note in found["held"]["notes"])
+
+
+def test_pictures_of_a_set_whose_classes_are_all_void_are_scored_all_the_same(tmp_path: Path) -> None:
+    table = tmp_path / "table.yaml"
+    table.write_text("".join(f"- {{id: {i}, name: c{i}, colour: [{i}, 0, 0], train_id: 255}}\n" for i in range(34)))
+    root = trees.cityscapes(tmp_path / "city")
+    street = Street(tmp_path)
+    street.done("prepare", str(root), "--size", "32", "--classes", str(table), "--out", str(tmp_path / "void"))
+    data = PreparedSet.open(tmp_path / "void")
+    assert data.manifest["census"]["val"]["void_share"] == 1
+    assert splits_of(data, ("train", "val")) == {"train": "train", "val": "val"}
+
+
+def test_quick_steps_go_by_the_batch_that_is_trained_with() -> None:
+    row = STUDIES["pix2pix-losses"].rows[0]
+    steps = [
+        settings_of(STUDIES["pix2pix-losses"], row, dataclasses.replace(OPTIONS, assigned=assigned)).train.steps
+        for assigned in ((), ("train.batch=2",), ("train.batch=8",), ("train.batch=2", "train.steps=7"))
+    ]
+    assert steps == [800, 400, 200, 7]
+    table_2 = STUDIES["pix2pix-generators"]
+    assert settings_of(table_2, table_2.rows[0], OPTIONS).train.steps == 200
+    assert any("batch norm on the bottleneck" in note for note in table_2.notes)
+
+
 def test_runs_side_by_side_are_those_one_after_the_other(desk: Street) -> None:
     """Two rows and what they score, each in a process of its own, and both in this one."""
     data = PreparedSet.open(desk.path / "data" / "tiny")
@@ -626,7 +684,7 @@ def test_lpips_of_a_study_by_weights_that_are_given(tmp_path: Path, monkeypatch:
         record = json.loads(Path("studies/alpha/study.json").read_text("utf-8"))
         return {row["name"]: row["figures"]["lpips.mean.val"] for row in record["rows"]}
 
-    street.refused(5, "no weights 'alexnet', gone.pth", by=(*command, "--set", "weights.alexnet=gone.pth"))
+    street.refused(5, "'alexnet': no such file, gone.pth", by=(*command, "--set", "weights.alexnet=gone.pth"))
     assert not Path("studies").exists()
     street.done(*command)
     assert {cell["short"] for cell in cells().values()} == {"not run: weights missing"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import http.server
 import json
@@ -20,8 +21,9 @@ from citygan import fetching, load
 from citygan.data.labels import CITYSCAPES
 from citygan.errors import DamagedError
 from citygan.models import DISCRIMINATORS, GENERATORS
+from citygan.settings import WeightsSettings
 from citygan.train.checkpoint import read_part, read_state
-from citygan.weightfiles import WeightFile
+from citygan.weightfiles import OF_METRICS, WEIGHTS, WeightFile
 from citygan.weights import FORMATS, import_state_dict, read_state_dict
 from citygan.weights.layouts import export_state_dict
 from citygan.yamlfile import read_yaml
@@ -409,11 +411,8 @@ def test_a_network_that_fails_leaves_nothing_behind(street: Street, server: _Ser
 
 
 def test_every_weights_error_names_something_that_can_be_fetched() -> None:
-    from citygan.models.pretrained import PUBLISHED
-    from citygan.weightfiles import WEIGHTS
-
     rows = fetching.catalogue()
-    assert rows.keys() == WEIGHTS.keys() | PUBLISHED.keys()
+    assert rows.keys() == WEIGHTS.keys() == {*OF_METRICS, *(item.name for item in dataclasses.fields(WeightsSettings))}
     assert all(row.url.startswith("https://") and len(row.digest) >= 8 for row in rows.values())
 
 

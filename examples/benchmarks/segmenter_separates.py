@@ -26,7 +26,7 @@ from typing import Any
 
 from timing import record, write
 
-from citygan.building import about, build, initialise
+from citygan.building import about, build
 from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.devices import pick_device
@@ -35,6 +35,7 @@ from citygan.files import lock, read_json, write_json
 from citygan.presets import preset
 from citygan.runnames import is_run
 from citygan.runs import new_run, read_settings
+from citygan.starting import initialise
 from citygan.train.checkpoint import steps
 from citygan.train.distributed import Ranks
 from citygan.training import run_training

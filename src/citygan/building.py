@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.util
 import inspect
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,24 +16,19 @@ from torch import nn
 from citygan.config import DiscriminatorSettings, GeneratorSettings, Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import check_bf16
-from citygan.errors import DamagedError, DataError, MachineError, UsageError
+from citygan.errors import DataError, MachineError, UsageError
 from citygan.feeding import check_augment
-from citygan.files import read_bytes
 from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS, lookup
-from citygan.models.pretrained import Pretrainable
 from citygan.models.unet import unet_depth
-from citygan.pretrained import fill_pretrained
 from citygan.recipes import RECIPES
 from citygan.recipes.base import Recipe
 from citygan.recipes.pix2pix import Pix2Pix
 from citygan.recipes.segmenter import Segmentation
 from citygan.recipes.views import View
-from citygan.runs import SEGMENTER, check_kind, versions
+from citygan.runs import SEGMENTER, versions
 from citygan.sides import BOTH_SIDES, sides_of
-from citygan.train.checkpoint import load_network, read_part, read_state
 from citygan.train.distributed import Ranks
 from citygan.weightfiles import Found
-from citygan.weights import import_state_dict, read_weights, refit
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,8 @@ def _build_segmenter(settings: Settings, data: PreparedSet) -> Built:
         raise DataError(
             f"a segmenter tells classes apart, and {data.classes.name} has {data.classes.num_train}", where=data.path
         )
-    check_augment(settings, data, segments=True, coloured=True)
+    arrays = ("photo", "label")
+    check_augment(settings, data, arrays, "a segmenter's input is the photo")
     chosen = settings.segmenter
     network = lookup(SEGMENTERS, chosen.name, "segmenter")
     parameters = inspect.signature(network).parameters
@@ -109,7 +103,7 @@ def _build_segmenter(settings: Settings, data: PreparedSet) -> Built:
         else:
             _check_size(built, data, "segmenter")
     networks = {"segmenter": {"name": chosen.name, "arguments": arguments}}
-    return Built(recipe, None, None, networks, 3, ("photo", "label"))
+    return Built(recipe, None, None, networks, 3, arrays)
 
 
 def _check_crop(segmenter: nn.Module, crop: int) -> None:
@@ -124,7 +118,8 @@ def _check_crop(segmenter: nn.Module, crop: int) -> None:
 
 def _build_generator(settings: Settings, data: PreparedSet) -> Built:
     inputs, outputs = sides_of(settings, data)
-    check_augment(settings, data, segments=False, coloured=inputs.encoding != "onehot")
+    arrays = tuple(dict.fromkeys((*outputs.arrays, *inputs.arrays)))
+    check_augment(settings, data, arrays, _uncoloured(inputs, outputs))
     networks = {"generator": _generator(settings, data, inputs.channels, outputs.channels)}
     if settings.losses.lambda_gan > 0:
         networks["discriminator"] = _discriminator(settings, inputs.channels, outputs.channels)
@@ -137,8 +132,16 @@ def _build_generator(settings: Settings, data: PreparedSet) -> Built:
         networks["discriminator"]["arguments"] if "discriminator" in networks else None,
     )
     _check_size(recipe.networks["generator"], data, "generator")
-    arrays = tuple(dict.fromkeys((*outputs.arrays, *inputs.arrays)))
     return Built(recipe, inputs, outputs, networks, data.photo_channels or 3, arrays)
+
+
+def _uncoloured(inputs: View, outputs: View) -> str | None:
+    """Why the generator's input cannot change its colours with the photo that it paints; None where it can."""
+    if outputs.array != "photo":
+        return "no photo is painted"
+    if inputs.array == "photo":
+        return "the input is made of the photo"
+    return "one-hot classes have no colours" if inputs.encoding == "onehot" else None
 
 
 def _generator(settings: Settings, data: PreparedSet, in_channels: int, channels: int) -> dict[str, Any]:
@@ -234,85 +237,6 @@ def _nearest(side: int, multiple: int) -> int:
     return max(1, round(side / multiple)) * multiple
 
 
-def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Path | None) -> dict[str, Found]:
-    """Gives networks the weights that they start from: another run's, and for what it lacks published ones.
-
-    Args:
-        start: A checkpoint's folder, or a file of weights; None: neither.
-
-    Returns:
-        What each network was filled with, by its name; those that start as they are drawn are left out.
-
-    Raises:
-        DamagedError: The checkpoint or a file of weights is not whole, or does not fit.
-        MachineError: Weights are missing.
-        UsageError: There are none for networks of that width.
-    """
-    filled = start_from(networks, start) if start is not None else {}
-    choices = dataclasses.asdict(settings.weights)
-    for name, network in networks.items():
-        if name not in filled and isinstance(network, Pretrainable):
-            filled[name] = fill_pretrained(network, choices[network.pretrained])
-    return filled
-
-
-def random_ones(filled: Mapping[str, Found]) -> list[str]:
-    """The weights, by `weights.NAME`, that are random and would have been published ones."""
-    return [found.name for found in filled.values() if found.name is not None and found.path is None]
-
-
-def start_from(networks: Mapping[str, nn.Module], folder: Path) -> dict[str, Found]:
-    """Fills networks from another run's checkpoint: its main network, and its discriminator where both have one.
-
-    Of a file of weights, which holds one network, that one is filled.
-
-    Returns:
-        Those filled, by name, each with its file.
-
-    Raises:
-        DamagedError: It is not whole, or does not fit.
-        UsageError: It is a run of another kind.
-    """
-    main = SEGMENTER if SEGMENTER in networks else "generator"
-    if folder.is_file():
-        return _start_from_file(networks, folder)
-    check_kind(folder, main, "--init")
-    state = read_state(folder)
-    filled = {}
-    for name, network in networks.items():
-        part = str(state.get("use", name)) if name == main else name
-        if name == main or part in state["files"]:
-            tensors = refit(read_part(folder, state, part), network)
-            file = folder / f"{part}.safetensors"
-            load_network(network, tensors, file)
-            filled[name] = Found(None, file, state["files"][part]["sha256"])
-    return filled
-
-
-def _start_from_file(networks: Mapping[str, nn.Module], path: Path) -> dict[str, Found]:
-    """Fills the network that a state dict is of."""
-    found = import_state_dict(*_with_record(path))
-    if found.role not in networks:
-        raise UsageError(
-            f"weights of a {found.role}, and this model has none ({found})",
-            where=path,
-            hint="Give the generator's file to --init",
-        )
-    try:
-        load_network(networks[found.role], refit(found.tensors, networks[found.role]), path)
-    except DamagedError as problem:
-        raise DamagedError(
-            f"{problem.what}; the file holds {found}", where=path, hint=f"Try {found.flags}"
-        ) from problem
-    digest = hashlib.sha256(read_bytes(path, error=DamagedError)).hexdigest()
-    return {found.role: Found(None, path, digest)}
-
-
-def _with_record(path: Path) -> tuple[dict[str, torch.Tensor], Path, dict[str, Any] | None]:
-    tensors, record = read_weights(path)
-    return tensors, path, record
-
-
 def steps_in_all(settings: Settings, count: int, ranks: Ranks) -> int:
     """Steps of the whole training of `count` pictures."""
     if settings.train.steps is not None:
@@ -330,7 +254,7 @@ def about(
     """What a run's figures depend on besides its settings.
 
     Args:
-        filled: What its networks start from (`initialise`); None: as they are drawn.
+        filled: What its networks start from (`citygan.starting.initialise`); None: as they are drawn.
     """
     return {
         "data": {"path": str(data.path), "checksum": data.checksum},

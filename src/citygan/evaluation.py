@@ -70,7 +70,7 @@ def evaluate_run(
         samples: Draws of each picture, for `diversity`.
         segmenter: The run of a segmenter, for `fcn-score`.
         classes: By which painted label maps are read, for `miou`; None: the set's.
-        weights: Of the networks that metrics look with, by name (`citygan.weightfiles.WEIGHTS`): a path, or `random`.
+        weights: Of the networks that metrics look with, by name (`citygan.weightfiles.OF_METRICS`): a path or `random`.
         per_image: A CSV file to write with the figures of each picture.
         plots: A folder to write plots to, and sheets of the worst and best pictures.
         force: Overwrite these files.

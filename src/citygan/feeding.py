@@ -12,33 +12,35 @@ from citygan.data.colours import ColourRanges
 from citygan.data.crops import ClassCrops
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, UsageError
+from citygan.runs import SEGMENTER
 
 
-def check_augment(settings: Settings, data: PreparedSet, *, segments: bool, coloured: bool) -> None:
+def check_augment(settings: Settings, data: PreparedSet, arrays: Sequence[str], uncoloured: str | None) -> None:
     """Finds before the work what of `augment` a recipe or a set cannot have.
 
     Args:
-        segments: Whether a segmenter learns, else a generator.
-        coloured: Whether the generator's input has colours: class colours or a picture.
+        arrays: What the recipe learns from.
+        uncoloured: Why nothing beside the photo has colours that could change with its own; None: something has.
 
     Raises:
-        UsageError: A setting of another recipe, or of another encoding of the input.
+        UsageError: A setting of another recipe, or of other pictures.
         DataError: The set has no label maps by which to choose crops.
     """
     augment = settings.augment
-    if not segments and augment.crop is not None:
+    if settings.recipe != SEGMENTER and augment.crop is not None:
         hint = "A generator's crops are as large as its pictures: augment.jitter, or augment.scale_max"
         raise UsageError("random crops of another size are of segmenters", where="augment.crop", hint=hint)
-    if not segments and augment.scale_min < 1:
+    if settings.recipe != SEGMENTER and augment.scale_min < 1:
         hint = "A generator paints whole pictures: at least 1"
         raise UsageError("scales below 1 are of segmenters", where="augment.scale_min", hint=hint)
-    if augment.colour_of == "both" and (segments or not coloured):
-        what = "a segmenter's input is the photo" if segments else "one-hot classes have no colours"
-        hint = "" if segments else ", or --set input.encoding=colour"
+    ranges = colours_of(settings)
+    if "photo" not in arrays and (ranges.jitters or ranges.lights):
+        raise UsageError("nothing is learnt from photos, whose colours would change", where="augment", hint="Take 0")
+    if augment.colour_of == "both" and uncoloured is not None:
         raise UsageError(
-            f"{what}, so nothing beside the photo has colours to change",
+            f"{uncoloured}, so nothing beside the photo has colours to change",
             where="augment.colour_of",
-            hint=f"--set augment.colour_of=photo{hint}",
+            hint="--set augment.colour_of=photo",
         )
     if augment.class_crops > 1:
         if data.split("train").label is None or data.classes is None:
@@ -46,6 +48,21 @@ def check_augment(settings: Settings, data: PreparedSet, *, segments: bool, colo
             raise DataError("class-aware crops need label maps, and the set has none", where=data.path, hint=hint)
         if data.classes.num_train == 0:
             raise DataError("class-aware crops need classes, and all of the set's are void", where=data.path)
+
+
+def colours_of(settings: Settings) -> ColourRanges:
+    """How colours change in a training."""
+    augment = settings.augment
+    return ColourRanges(
+        brightness=augment.brightness,
+        contrast=augment.contrast,
+        saturation=augment.saturation,
+        hue=augment.hue,
+        both=augment.colour_of == "both",
+        gain=augment.gain,
+        bias=augment.bias,
+        gamma=augment.gamma,
+    )
 
 
 def feed_of(
@@ -83,16 +100,7 @@ def feed_of(
         scales=(augment.scale_min, augment.scale_max),
         crop=augment.crop,
         class_crops=class_crops,
-        colours=ColourRanges(
-            brightness=augment.brightness,
-            contrast=augment.contrast,
-            saturation=augment.saturation,
-            hue=augment.hue,
-            both=augment.colour_of == "both",
-            gain=augment.gain,
-            bias=augment.bias,
-            gamma=augment.gamma,
-        ),
+        colours=colours_of(settings),
         palette=None if data.classes is None else data.classes.palette,
         rank=rank,
         ranks=ranks,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from citygan.errors import DamagedError, MachineError, UsageError, did_you_mean, printable
 from citygan.files import check_space, new_file, read_bytes
-from citygan.models.pretrained import PUBLISHED, published_url
 from citygan.progress import say
 from citygan.weightfiles import WEIGHTS, WeightFile, folder
 
@@ -19,11 +18,7 @@ PIECE = 2**20
 
 def catalogue() -> dict[str, WeightFile]:
     """All published weights by name."""
-    rows = dict(WEIGHTS)
-    for name, theirs in PUBLISHED.items():
-        url = published_url(name)
-        rows.setdefault(name, WeightFile(url.rpartition("/")[2], url, f"torchvision's {theirs}"))
-    return dict(sorted(rows.items()))
+    return dict(sorted(WEIGHTS.items()))
 
 
 def chosen(names: list[str]) -> dict[str, WeightFile]:

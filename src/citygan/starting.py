@@ -1,18 +1,28 @@
-"""Trained weights that a model builds on: which there are, and what their networks are like."""
+"""The weights that networks start from: another run's, a file's, published ones. Nothing is ever fetched."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
+from citygan.config import Settings
 from citygan.errors import DamagedError, UsageError
-from citygan.files import runs_home
+from citygan.files import read_bytes, runs_home
+from citygan.models.pretrained import Pretrainable
+from citygan.models.trunk import PUBLISHED_WIDTH
 from citygan.runnames import names
-from citygan.runs import GENERATOR, kind_of
-from citygan.train.checkpoint import path_of, read_state, steps
-from citygan.weights import import_state_dict, read_weights
+from citygan.runs import GENERATOR, SEGMENTER, check_kind, kind_of
+from citygan.train.checkpoint import load_network, path_of, read_part, read_state, steps
+from citygan.weightfiles import RANDOM, Found, find_weights
+from citygan.weights import import_state_dict, read_state_dict, read_weights, refit
 from citygan.weights.layouts import SETTINGS
 
 WANTED = (
@@ -61,3 +71,118 @@ def networks_of(start: Path) -> dict[str, Any]:
 def settings_of_network(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A network's name, and those of its arguments that are settings."""
     return {"name": name} | {key: value for key, value in arguments.items() if key in SETTINGS}
+
+
+def initialise(networks: Mapping[str, nn.Module], settings: Settings, start: Path | None) -> dict[str, Found]:
+    """Gives networks the weights that they start from: another run's, and for what it lacks published ones.
+
+    Args:
+        start: A checkpoint's folder, or a file of weights; None: neither.
+
+    Returns:
+        What each network was filled with, by its name; those that start as they are drawn are left out.
+
+    Raises:
+        DamagedError: The checkpoint or a file of weights is not whole, or does not fit.
+        MachineError: Weights are missing.
+        UsageError: There are none for networks of that width.
+    """
+    filled = start_from(networks, start) if start is not None else {}
+    choices = dataclasses.asdict(settings.weights)
+    for name, network in networks.items():
+        if name not in filled and isinstance(network, Pretrainable):
+            filled[name] = fill_published(network, choices[network.pretrained])
+    return filled
+
+
+def random_ones(filled: Mapping[str, Found]) -> list[str]:
+    """The weights, by `weights.NAME`, that are random and would have been published ones."""
+    return [found.name for found in filled.values() if found.name is not None and found.path is None]
+
+
+def start_from(networks: Mapping[str, nn.Module], folder: Path) -> dict[str, Found]:
+    """Fills networks from another run's checkpoint: its main network, and its discriminator where both have one.
+
+    Of a file of weights, which holds one network, that one is filled.
+
+    Returns:
+        Those filled, by name, each with its file.
+
+    Raises:
+        DamagedError: It is not whole, or does not fit.
+        UsageError: It is a run of another kind.
+    """
+    main = SEGMENTER if SEGMENTER in networks else "generator"
+    if folder.is_file():
+        return _start_from_file(networks, folder)
+    check_kind(folder, main, "--init")
+    state = read_state(folder)
+    filled = {}
+    for name, network in networks.items():
+        part = str(state.get("use", name)) if name == main else name
+        if name == main or part in state["files"]:
+            tensors = refit(read_part(folder, state, part), network)
+            file = folder / f"{part}.safetensors"
+            load_network(network, tensors, file)
+            filled[name] = Found(None, file, state["files"][part]["sha256"])
+    return filled
+
+
+def _start_from_file(networks: Mapping[str, nn.Module], path: Path) -> dict[str, Found]:
+    """Fills the network that a state dict is of."""
+    found = import_state_dict(*_with_record(path))
+    if found.role not in networks:
+        raise UsageError(
+            f"weights of a {found.role}, and this model has none ({found})",
+            where=path,
+            hint="Give the generator's file to --init",
+        )
+    try:
+        load_network(networks[found.role], refit(found.tensors, networks[found.role]), path)
+    except DamagedError as problem:
+        raise DamagedError(
+            f"{problem.what}; the file holds {found}", where=path, hint=f"Try {found.flags}"
+        ) from problem
+    digest = hashlib.sha256(read_bytes(path, error=DamagedError)).hexdigest()
+    return {found.role: Found(None, path, digest)}
+
+
+def _with_record(path: Path) -> tuple[dict[str, torch.Tensor], Path, dict[str, Any] | None]:
+    tensors, record = read_weights(path)
+    return tensors, path, record
+
+
+def fill_published(network: Pretrainable, choice: str | None) -> Found:
+    """Fills what a network has published weights for.
+
+    Args:
+        choice: `weights.NAME` of the settings: a file, None for torchvision's, or `random`, which leaves the network
+            as it is.
+
+    Returns:
+        What it was filled with.
+
+    Raises:
+        MachineError: The file is not on this machine.
+        DamagedError: The file is damaged, another one than its name says, or does not fit.
+        UsageError: The network's width is not the published one.
+    """
+    name = network.pretrained
+    instead = f"--set weights.{name}={RANDOM} does without"
+    if choice != RANDOM and not network.published_shape:
+        raise UsageError(
+            f"there are no published weights for a {name} whose width is not {PUBLISHED_WIDTH}",
+            where=f"weights.{name}",
+            hint=instead,
+        )
+    found = find_weights(name, {} if choice is None else {name: choice}, instead)
+    if found.path is None or found.sha256 is None:
+        return found
+    told = re.search(r"-([0-9a-f]{8,64})\.pth$", found.path.name)  # as torchvision's do: resnet18-f37072fd.pth
+    if told is not None and not found.sha256.startswith(told[1]):
+        raise DamagedError("its sha256 is not the one in its name: cut short or damaged", where=found.path)
+    try:
+        network.load_pretrained(read_state_dict(found.path))
+    except ValueError as problem:
+        raise DamagedError(f"the weights do not fit {name}: {problem}", where=found.path, hint=instead) from problem
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from citygan.building import Built, build, initialise, steps_in_all
+from citygan.building import Built, build, steps_in_all
 from citygan.config import Settings
 from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
 from citygan.errors import DivergedError, printable
@@ -22,6 +22,7 @@ from citygan.report import write_report
 from citygan.resuming import find
 from citygan.runs import versions
 from citygan.sheets import sheet
+from citygan.starting import initialise
 from citygan.train import checkpoint
 from citygan.train.distributed import Ranks
 from citygan.train.engine import Engine, Plan

@@ -40,17 +40,26 @@ class WeightFile:
 
 _TORCH = "https://download.pytorch.org/models/"
 
+
+def _torchvision(file: str, what: str) -> WeightFile:
+    return WeightFile(file, f"{_TORCH}{file}", f"torchvision's {what}")
+
+
 WEIGHTS: dict[str, WeightFile] = {
-    "alexnet": WeightFile(
-        "alexnet-owt-7be5be79.pth", f"{_TORCH}alexnet-owt-7be5be79.pth", "torchvision's AlexNet, ImageNet"
-    ),
-    "vgg16": WeightFile("vgg16-397923af.pth", f"{_TORCH}vgg16-397923af.pth", "torchvision's VGG-16, ImageNet"),
+    "alexnet": _torchvision("alexnet-owt-7be5be79.pth", "AlexNet, ImageNet"),
+    "deeplabv3_resnet101": _torchvision("deeplabv3_resnet101_coco-586e9e4e.pth", "DeepLabV3 on ResNet-101, COCO"),
+    "deeplabv3_resnet50": _torchvision("deeplabv3_resnet50_coco-cd0a2569.pth", "DeepLabV3 on ResNet-50, COCO"),
     "inception": WeightFile(
         "weights-inception-2015-12-05-6726825d.pth",
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
         "TensorFlow's InceptionV3 of 2015, as torch-fidelity converted it",
     ),
+    "resnet101": _torchvision("resnet101-63fe2227.pth", "ResNet-101, ImageNet"),
+    "resnet18": _torchvision("resnet18-f37072fd.pth", "ResNet-18, ImageNet"),
+    "resnet50": _torchvision("resnet50-0676ba61.pth", "ResNet-50, ImageNet"),
+    "vgg16": _torchvision("vgg16-397923af.pth", "VGG-16, ImageNet"),
 }
+OF_METRICS = ("alexnet", "vgg16", "inception")  # those that metrics look with; trunks have the rest, and vgg16 too
 
 
 @dataclass(frozen=True)
@@ -80,12 +89,13 @@ def folder() -> Path:
     return Path(home).expanduser() / "hub" / "checkpoints"
 
 
-def find_weights(name: str, given: Mapping[str, str]) -> Found:
+def find_weights(name: str, given: Mapping[str, str], instead: str | None = None) -> Found:
     """The weights of that name: those given, or the published file where it lies in torch's folder.
 
     Args:
         name: Row of `WEIGHTS`.
         given: By name: a path, or `random`.
+        instead: What else would do, told where they are not there.
 
     Raises:
         MachineError: They are not there; how to get them is told.
@@ -98,11 +108,16 @@ def find_weights(name: str, given: Mapping[str, str]) -> Found:
     path = folder() / row.file if chosen is None else Path(chosen)
     if chosen is not None and not path.exists():
         hint = f"Without --set they are looked for in {folder()}, where citygan weights fetch {name} puts them"
-        raise MachineError(f"no weights '{name}'", where=path, hint=hint)
-    if not path.exists():
-        how = f"citygan weights fetch {name} brings them; or put {row.file} there (TORCH_HOME says where)"
         raise MachineError(
-            f"no weights '{name}' ({row.what})", where=path, hint=f"{how}, or --set weights.{name}=PATH takes a file"
+            f"no weights '{name}': no such file", where=path, hint=f"{hint}; {instead}" if instead else hint
+        )
+    if not path.exists():
+        hint = f"citygan weights fetch {name} brings them; or put {row.file} there (TORCH_HOME says where)"
+        hint += f", or --set weights.{name}=PATH takes a file"
+        raise MachineError(
+            f"no weights '{name}' ({row.what}; sha256 begins with {row.digest})",
+            where=path,
+            hint=f"{hint}, {instead}" if instead else hint,
         )
     digest = hashlib.sha256(read_bytes(path, error=DamagedError)).hexdigest()
     if chosen is None and not digest.startswith(row.digest):
@@ -115,12 +130,12 @@ def find_weights(name: str, given: Mapping[str, str]) -> Found:
 
 
 def check_names(given: Mapping[str, str]) -> None:
-    """Checks the names of ``--set weights.NAME=...``.
+    """Checks the names of ``--set weights.NAME=...`` with metrics.
 
     Raises:
         UsageError: A name that there is not; all are listed.
     """
     for name in given:
-        if name not in WEIGHTS:
-            hint = f"{did_you_mean(name, WEIGHTS)}There are: {', '.join(WEIGHTS)}"
+        if name not in OF_METRICS:
+            hint = f"{did_you_mean(name, OF_METRICS)}There are: {', '.join(OF_METRICS)}"
             raise UsageError(f"no weights named '{name}'", where="--set", hint=hint)

@@ -37,6 +37,15 @@ def prepare(
         str | None,
         typer.Option(metavar="train=0.8,val=0.1,…", help="How a source without splits of its own is divided."),
     ] = None,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out",
+            metavar="CITY",
+            help="City or sequence to take out of train, to validate on: they become val, and what was val becomes "
+            "test; may be repeated.",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="At most N pictures a split (demo: N scenes).")] = None,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Threads; they change no byte.  (default: cores)")
@@ -63,6 +72,7 @@ def prepare(
         size=parse_size(size),
         fit=fit,
         splits=splits,
+        hold_out=tuple(hold_out or ()),
         limit=limit,
         workers=workers,
         skip_bad=skip_bad,

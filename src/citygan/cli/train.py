@@ -140,9 +140,10 @@ def _train(
         _print(settings, origins, as_json)
         return
 
-    from citygan.building import about, build, check_device, initialise, random_ones
+    from citygan.building import about, build, check_device
     from citygan.devices import pick_device
     from citygan.runs import new_run
+    from citygan.starting import initialise, random_ones
     from citygan.train.distributed import join, leave
 
     place = pick_device(device, _local_rank())

@@ -27,6 +27,7 @@ class Options:
     size: tuple[int, int] = (256, 256)
     fit: str = "stretch"
     splits: str | None = None
+    hold_out: tuple[str, ...] = ()
     limit: int | None = None
     workers: int | None = None
     skip_bad: bool = False
@@ -48,6 +49,9 @@ class Options:
         for flag, number in (("--limit", self.limit), ("--workers", self.workers), ("--max-pixels", self.max_pixels)):
             if number is not None and number < 1:
                 raise UsageError(f"expected 1 or more, got {number}", where=flag)
+        if self.hold_out and self.splits is not None:
+            hint = "Leave one of them out"
+            raise UsageError("--splits divides at random, --hold-out by name", where="--hold-out", hint=hint)
         if self.seed < 0:
             raise UsageError(f"expected 0 or more, got {self.seed}", where="--seed")
         if not all(1 <= side <= LARGEST_SIDE for side in self.size):

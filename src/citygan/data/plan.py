@@ -13,8 +13,8 @@ from typing import Any
 
 from citygan.data import prospects
 from citygan.data.labels import ClassTable, table_named
-from citygan.data.layouts import Entry, Fault, Found, check_layout, read_layout
-from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, parse_splits
+from citygan.data.layouts import SECRET_TEST, Entry, Fault, Found, check_layout, read_layout
+from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, hold_out, parse_splits
 from citygan.data.options import Options
 from citygan.data.workers import default_workers, in_order
 from citygan.errors import DataError, UsageError, counted, printable
@@ -143,6 +143,7 @@ class Plan:
             "fit": options.fit,
             "direction": options.direction,
             "splits": options.splits,
+            "hold_out": list(options.hold_out),
             "limit": options.limit,
             "seed": options.seed,
             "alpha": options.alpha,
@@ -279,7 +280,10 @@ def _divided(found: Found, options: Options) -> dict[str, list[Entry]]:
     splits = dict(found.splits)
     if "val" in splits and options.splits is not None:
         raise UsageError(f"the source is divided already ({', '.join(splits)})", where="--splits", hint="Leave it out")
-    if "" in splits or ("train" in splits and options.splits is not None):
+    if options.hold_out:
+        splits, notes = hold_out(splits, options.hold_out, secret_test=found.layout in SECRET_TEST)
+        found.notes += notes
+    elif "" in splits or ("train" in splits and options.splits is not None):
         entries = splits.pop("" if "" in splits else "train")
         if options.splits is not None:
             shares = parse_splits(options.splits)

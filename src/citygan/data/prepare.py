@@ -70,6 +70,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         ("--format", options.layout),
         ("--classes", options.classes),
         ("--splits", options.splits),
+        ("--hold-out", options.hold_out),
         ("--skip-bad", options.skip_bad),
     ):
         if given:

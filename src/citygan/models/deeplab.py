@@ -28,7 +28,7 @@ class DeepLabGenerator(nn.Module):
         backbone: `resnet50` or `resnet101`.
 
     Attributes:
-        pretrained: Whose published weights the trunk takes (a row of `citygan.models.pretrained.PUBLISHED`).
+        pretrained: Whose published weights the trunk takes (a row of `citygan.weightfiles.WEIGHTS`).
 
     Shape:
         [N, in_channels, H, W] in [-1, 1] -> [N, out_channels, H, W] in (-1, 1)

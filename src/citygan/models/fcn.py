@@ -30,7 +30,7 @@ class FCN8s(nn.Module):
         width: Filters of VGG's first stage; published weights are for 64.
 
     Attributes:
-        pretrained: Whose published weights it takes (a row of `citygan.models.pretrained.PUBLISHED`).
+        pretrained: Whose published weights it takes (a row of `citygan.weightfiles.WEIGHTS`).
 
     Shape:
         [N, 3, H, W] in [-1, 1] of any size -> logits [N, K, H, W]

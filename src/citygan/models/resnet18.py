@@ -23,7 +23,7 @@ class ResNet18(nn.Module):
         photo_channels: C of the picture.
 
     Attributes:
-        pretrained: Whose published weights it takes (a row of `citygan.models.pretrained.PUBLISHED`).
+        pretrained: Whose published weights it takes (a row of `citygan.weightfiles.WEIGHTS`).
 
     Shape:
         [N, in_channels, H, W] of any size -> logits [N, 1, 1, 1], above 0 for real

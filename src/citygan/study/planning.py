@@ -18,7 +18,7 @@ from citygan.presets import preset
 from citygan.settings import WeightsSettings
 from citygan.starting import networks_of
 from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
-from citygan.weightfiles import WEIGHTS
+from citygan.weightfiles import OF_METRICS
 
 # that a row of a quick study learns from, the same in all studies, so that they share runs
 QUICK_PICTURES = 800
@@ -120,7 +120,8 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
     """
     layers = _form(row, options)
     if options.quick:
-        layers.append(Layer("quick study", {"train": _quick_train(row)}))
+        batch = resolve([*layers, *_layers(options.assigned)])[0].train.batch
+        layers.append(Layer("quick study", {"train": _quick_train(row, batch)}))
     layers += _layers(options.assigned)
     found = {"seed": seed, "data": options.data, "init": options.init if row.from_weights else None}
     settings = resolve([*layers, Layer("study", found)])[0]
@@ -150,7 +151,7 @@ def weights_apart(assigned: Iterable[str]) -> tuple[tuple[str, ...], dict[str, s
     for text in assigned:
         key, equals, value = text.partition("=")
         group, _, name = key.strip().partition(".")
-        looks = group == "weights" and name in WEIGHTS and bool(equals and value)
+        looks = group == "weights" and name in OF_METRICS and bool(equals and value)
         if looks:
             weights[name] = value
         if not looks or name in {item.name for item in fields(WeightsSettings)}:
@@ -162,9 +163,8 @@ def _layers(assigned: Iterable[str]) -> list[Layer]:
     return [Layer("--set", from_flag(text)) for text in assigned]
 
 
-def _quick_train(row: Row) -> dict[str, Any]:
+def _quick_train(row: Row, batch: int) -> dict[str, Any]:
     """So few steps that every study ends within 15 minutes on two cores."""
-    batch = int(row.overrides.get("train", {}).get("batch", 1))
     steps = max(FEWEST_QUICK_STEPS, QUICK_PICTURES // batch)
     rare = steps * row.length
     return {"steps": steps, "checkpoint_every_steps": rare, "sample_every_steps": rare, "validation_pictures": 8}

@@ -69,7 +69,7 @@ def record_of(
         "mean_colour": _beside(study, options, data, results, "mean_colour"),
         "painting": study.painting,
         "chance": _chance(study, options, data, results) if study.judged else None,
-        "notes": _notes(study, options),
+        "notes": [*_notes(study, options), *data.get("notes", [])],
         "protocol": _protocol(results),
         "assigned": list(options.assigned),
         "weights": dict(options.weights),

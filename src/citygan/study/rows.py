@@ -208,7 +208,12 @@ _ALL = (
             Row("unet-l1-cgan", "U-net (L1+cGAN)", overrides=BATCH, paper="U-net (L1+cGAN)"),
         ),
         columns=(*FCN, *LIKENESS, *COLOUR),
-        notes=(BLUR, "Trained with batch 10, so translated with running statistics"),
+        notes=(
+            BLUR,
+            "Trained with batch 10, so translated with running statistics",
+            "The paper's networks have a batch norm on the bottleneck too, which has ten values a channel to go by at "
+            "batch 10 (its errata are about batch 1). The public code leaves that one out, and so do these",
+        ),
     ),
     Study(
         name="pix2pix-receptive-fields",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from citygan.building import about, build, check_device, initialise, steps_in_all
+from citygan.building import about, build, check_device, steps_in_all
 from citygan.config import Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import is_out_of_memory, pick_device
@@ -22,6 +22,8 @@ from citygan.progress import say
 from citygan.report import write_report
 from citygan.runnames import is_run
 from citygan.runs import checkpoint_folder, new_run
+from citygan.starting import initialise
+from citygan.study.divided import splits_of
 from citygan.study.planning import MISSING, Job, Options, folder_of
 from citygan.train.checkpoint import path_of, steps, used_sha256
 from citygan.train.distributed import Ranks
@@ -210,23 +212,3 @@ def _kept(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 def computable(name: str, options: Options) -> bool:
     """Whether a metric can be asked for: `fcn-score` needs a segmenter."""
     return name != "fcn-score" or options.judge is not None
-
-
-def splits_of(data: PreparedSet, wanted: Collection[str]) -> dict[str, str]:
-    """Which split of the set stands for each of a table's; those that there is nothing for are left out.
-
-    The test labels of Cityscapes are secret: where no test split can be scored, val is taken for it, and where a table
-    has both, its validation is left out.
-    """
-    fit = [
-        name
-        for name, split in data.splits.items()
-        if split.photo is not None and len(split) and (split.label is not None or split.source is not None)
-    ]
-    found = {name: name for name in wanted if name in fit}
-    for name, other in (("test", "val"), ("val", "test")):
-        if name in wanted and name not in fit and other in fit and not (name == "val" and "test" in wanted):
-            found[name] = other
-            if name == "test":
-                found.pop("val", None)
-    return found

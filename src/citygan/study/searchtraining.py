@@ -18,8 +18,9 @@ from citygan.metrics import METRICS, Setup, start_all
 from citygan.progress import say
 from citygan.segmented import evaluate_segmenter
 from citygan.segmenting import load_segmenter
+from citygan.study.divided import splits_of
 from citygan.study.planning import digest_of
-from citygan.study.running import Place, splits_of, train_run
+from citygan.study.running import Place, train_run
 from citygan.study.searchfile import is_segmenter, validated
 from citygan.study.searching import Attempt, NoGoal
 from citygan.study.searchspace import Point, Space, shown

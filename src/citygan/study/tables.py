@@ -26,8 +26,9 @@ def columns(record: Record) -> list[Record]:
 def heads(record: Record) -> list[str]:
     """The titles of the columns."""
     titles = ["row"]
+    unknown = " (protocol unknown)" if record["paper"] and record["paper"]["protocol"].startswith("unknown") else ""
     for column in columns(record):
-        titles += [f"{column['title']}, paper"] * column["paper"] + [f"{column['title']}, ours"]
+        titles += [f"{column['title']}, paper{unknown}"] * column["paper"] + [f"{column['title']}, ours"]
     return titles
 
 

@@ -20,11 +20,12 @@ from citygan.progress import say
 from citygan.runs import versions
 from citygan.segmented import check_classes
 from citygan.segmenting import load_segmenter
+from citygan.study.divided import notes_on, splits_of
 from citygan.study.page import page, study_sheet
 from citygan.study.planning import NO_SEGMENTER, Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
 from citygan.study.rows import Study
-from citygan.study.running import Outcome, Place, run_job, splits_of
+from citygan.study.running import Outcome, Place, run_job
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, markdown
 from citygan.weightfiles import find_weights
@@ -162,6 +163,7 @@ def _write(
         "size": f"{width}x{height}",
         "splits": {name: len(split) for name, split in data.splits.items()},
         "stands_for": stands_for,
+        "notes": notes_on(data, stands_for),
     }
     record = record_of(study, options, about_data, by_row) | {"measured": measured(place.device)}
     runs: list[tuple[str, Path | None]] = []

@@ -1,19 +1,21 @@
-"""Which pictures follow each other as frames of a video, and how a source without splits is divided."""
+"""Which pictures follow each other as frames of a video, and how sources are divided: at random, or by name."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TypeVar
 
 from citygan.data.layouts.sorting import SEQUENCE_FOLDER
 from citygan.data.layouts.types import Entry, same_name
-from citygan.errors import UsageError
+from citygan.errors import UsageError, counted, did_you_mean
 
 _Item = TypeVar("_Item")
+_CITY = re.compile(r"(.+)_\d{6}_\d{6}", re.DOTALL)  # as Cityscapes names its pictures: aachen_000000_000019
 _NUMBER = re.compile(r"(.*?)(\d+)\D*", re.DOTALL)
 
 
@@ -127,3 +129,62 @@ def _cut(items: list[_Item], shares: dict[str, float]) -> list[list[_Item]]:
         parts.append(items[start : start + count])
         start += count
     return parts
+
+
+# holding out
+
+_LISTED = 24  # names of cities or sequences in an error
+
+
+def group_of(entry: Entry) -> str | None:
+    """The city of a picture that is named as those of Cityscapes are, else the sequence that it belongs to."""
+    city = _CITY.fullmatch(entry.stem.rpartition("/")[2])
+    name = entry.sequence if city is None else city[1]
+    return None if name is None else same_name(name)
+
+
+def hold_out(
+    splits: Mapping[str, list[Entry]], names: Sequence[str], *, secret_test: bool
+) -> tuple[dict[str, list[Entry]], list[str]]:
+    """Takes cities or sequences out of train, to validate on: they become val, and what was val becomes test.
+
+    Args:
+        splits: The pictures by split; under '' where the source has no splits of its own, and what is left is train.
+        names: Cities or sequences.
+        secret_test: Whether the labels of the source's own test are secret, so that its val takes that place.
+
+    Returns:
+        The pictures by split, and what should be said.
+
+    Raises:
+        UsageError: No such city or sequence, nothing left to train on, or a val and a test of the source's own.
+    """
+    where = "--hold-out"
+    left = "train" if "train" in splits else ""
+    groups: dict[str, list[Entry]] = defaultdict(list)
+    for entry in splits.get(left, []):
+        groups[group_of(entry) or ""].append(entry)
+    known = sorted(groups.keys() - {""})
+    if not known:
+        raise UsageError("there are no cities or sequences to train on", where=where, hint="Leave it out")
+    chosen = list(dict.fromkeys(same_name(name) for name in names))
+    for name in chosen:
+        if name not in known:
+            more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
+            hint = f"{did_you_mean(name, known)}There are: {', '.join(known[:_LISTED])}{more}"
+            raise UsageError(f"no city or sequence '{name}' to train on", where=where, hint=hint)
+    if groups.keys() == set(chosen):
+        raise UsageError("nothing would be left to train on", where=where, hint="Hold out fewer")
+    if "val" in splits and "test" in splits and not secret_test:
+        raise UsageError("the source has a val and a test of its own", where=where, hint="Leave it out")
+    told = ", ".join(f"{name} ({counted(len(groups[name]), 'picture')})" for name in chosen)
+    notes = [f"held out of train as val: {told}"]
+    held = [entry for name in chosen for entry in groups[name]]
+    divided = {"train": [e for e in splits[left] if group_of(e) not in chosen], "val": held}
+    divided |= {name: entries for name, entries in splits.items() if name not in (left, "val")}
+    if "val" in splits:
+        notes.append("the source's own val is the test")
+        if "test" in divided:
+            notes.append(f"its own test is left out, {counted(len(divided['test']), 'picture')}: its labels are secret")
+        divided["test"] = splits["val"]
+    return divided, notes
