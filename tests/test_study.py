@@ -246,6 +246,7 @@ def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) 
         assert record["chance"][key]["mean"] == pytest.approx(np.mean([row[part] for row in of_rows]))
         assert record["chance"][key]["std"] is None, "rows are not seeds"
     assert "| chance: labels of other pictures, mean of all rows |" in result.out
+    assert "- FCN-score: pictures of 32x32 as they are through unet-seg, against labels of 32x32, " in result.out
 
 
 def test_a_segmenter_may_be_named(desk: Street) -> None:

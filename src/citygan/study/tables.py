@@ -9,6 +9,7 @@ from typing import Any
 
 from citygan.errors import counted, printable
 from citygan.figurefile import cell as safe
+from citygan.metrics.fcnscore import PIX2PIX
 
 Record = Mapping[str, Any]
 
@@ -84,6 +85,8 @@ def reasons(record: Record) -> list[str]:
             if reason and reason != row["reason"]:
                 short = f"{cell['short']}: " if len(cell.get("short", "")) > 1 else ""
                 by_reason.setdefault(short + reason, {})[column["title"]] = None
+    if protocol := (record["judge"] or {}).get("scored_as"):
+        told[f"FCN-score: {protocol}" if protocol != PIX2PIX else "FCN-score: pix2pix's own protocol"] = None
     return [*told, *(f"{', '.join(titles)}: {reason}" for reason, titles in by_reason.items())]
 
 
