@@ -95,6 +95,13 @@ def test_a_sheet_has_captions_and_takes_pictures_of_several_sizes() -> None:
     assert np.array_equal(plain, picture(0))
 
 
+def test_a_long_title_stays_over_its_own_column() -> None:
+    rows = [[np.full((64, 128, 3), 200, np.uint8)] * 2]
+    long, none = sheet(rows, ["a title that is far too long for it", "b"]), sheet(rows, ["", "b"])
+    assert np.array_equal(long[:TITLE, 128 + GAP :], none[:TITLE, 128 + GAP :])
+    assert not np.array_equal(long[:TITLE, :128], none[:TITLE, :128])
+
+
 def test_files_of_an_evaluation(street: Street) -> None:
     asked = [word for name in ("colour", "gradient", "ssim", "psnr") for word in ("--metric", name)]
     done = street.done("evaluate", *asked, "--plots", "plots")

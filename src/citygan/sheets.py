@@ -12,6 +12,7 @@ from citygan.data.labels import ClassTable
 from citygan.pictures.painted import pack_colours
 
 UInt8 = npt.NDArray[np.uint8]
+FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
 FEW = 64  # colours: more than a class table has, less than any photo
 GAP = 4  # pixels between pictures
 TITLE = 22  # pixels of the line above
@@ -60,13 +61,16 @@ def sheet(
             y, x = top + i * step + above, j * (width + GAP)
             page[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
     for j, title in enumerate(titles):
-        _write(page, title, j * (width + GAP), TITLE)
+        _write(page, title, j * (width + GAP), TITLE, width)
     for i, caption in enumerate(captions):
-        _write(page, caption, 0, top + i * step + above)
+        _write(page, caption, 0, top + i * step + above, page.shape[1])
     return page
 
 
-def _write(page: UInt8, text: str, left: int, bottom: int) -> None:
-    """A line of text; its font has the characters of ASCII alone."""
-    plain = text.encode("ascii", "replace").decode("ascii")
-    cv2.putText(page, plain, (left + 4, bottom - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA)
+def _write(page: UInt8, text: str, left: int, bottom: int, room: int) -> None:
+    """A line of text, cut where it is wider than its room; its font has the characters of ASCII alone."""
+    plain = shown = text.encode("ascii", "replace").decode("ascii")
+    while len(shown) > 3 and cv2.getTextSize(shown, FONT, SCALE, 1)[0][0] > room - 4:
+        plain = plain[:-1]
+        shown = f"{plain.rstrip()}.."
+    cv2.putText(page, shown, (left + 4, bottom - 7), FONT, SCALE, (40, 40, 40), 1, cv2.LINE_AA)
