@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from citygan.evaluation import evaluate_run
 from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
-from citygan.study.planning import Job, Options, plan, settings_of
+from citygan.study.planning import Job, Options, folder_of, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
 from citygan.study.running import Outcome, Place, run_job, splits_of
@@ -314,6 +315,73 @@ def test_an_interrupted_row_goes_on(desk: Street, monkeypatch: pytest.MonkeyPatc
         assert all(seconds > 0 for seconds in row.pop("seconds"))
         del row["runs"]  # those of the whole study may go by a name that another study gave them
     assert gone_on["rows"] == whole["rows"], "as if it had not been stopped"
+
+
+def test_a_table_keeps_what_there_is_while_more_is_made(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More seeds, stopped in the first run: all rows keep the figures that they had, and the page its pictures."""
+    words = ("study", "alpha", *TINY, "--out", "kept")
+    desk.done(*words)
+    folder = desk.path / "kept"
+    before = json.loads((folder / "study.json").read_text("utf-8"))
+    table = (folder / "study.md").read_text("utf-8")
+    seen: list[str] = []
+
+    def stopped(*arguments: Any, **more: Any) -> None:
+        seen.append((folder / "study.md").read_text("utf-8"))
+        raise Interrupted("stopped", signal_number=2)
+
+    monkeypatch.setattr(TRAINING, stopped)
+    assert desk.run(*words, "--seeds", "2").code == 130
+    after = json.loads((folder / "study.json").read_text("utf-8"))
+    assert after["seeds"] == 2 and len(after["rows"]) == 3
+    for then, now in zip(before["rows"], after["rows"], strict=True):
+        assert now["status"] == "done" and now["figures"] == then["figures"] and now["runs"] == then["runs"]
+    assert "not run yet" not in seen[0] and "base64" in (folder / "study.html").read_text("utf-8")
+    fewer = desk.done(*words)
+    assert "--seeds 2 makes it again" in fewer.err
+    assert (folder / "study.md").read_text("utf-8") == table
+
+
+def test_two_studies_do_not_make_one_run_at_once(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process holds the row that they share, it is waited for; what that made is taken as it is."""
+    data = PreparedSet.open(desk.path / "data" / "tiny")
+    options = Options("tiny", True, assigned=tuple(TINY[i + 1] for i, word in enumerate(TINY) if word == "--set"))
+    [mine] = [job for job in plan(STUDIES["alpha"], options, data.checksum) if job.row.name == "alpha-100"]
+    [theirs] = [job for job in plan(STUDIES["cityscapes-ssim"], options, data.checksum) if job.row.name == "baseline"]
+    place, metrics = Place(desk.path / "both", data.path, "cpu"), {"val": ["ssim"]}
+    began, waited, outcomes = threading.Event(), threading.Event(), []
+
+    def slow(*arguments: Any, **more: Any) -> None:
+        began.set()
+        assert waited.wait(60)
+        run_training(*arguments, **more)
+
+    monkeypatch.setattr(TRAINING, slow)
+    told: list[str] = []
+
+    def say(text: str) -> None:
+        told.append(text)
+        if "waiting" in text:
+            waited.set()
+
+    monkeypatch.setattr("citygan.study.running.say", say)
+    other = threading.Thread(target=lambda: outcomes.append(run_job(theirs, metrics, options, place)))
+    other.start()
+    assert began.wait(60)
+    outcome = run_job(mine, metrics, options, place)
+    other.join()
+    assert mine.name != theirs.name and mine.digest == theirs.digest
+    assert outcome["status"] == "done" and outcome == outcomes[0]
+    assert f"alpha = 100: process {os.getpid()} is at this run: waiting for it" in told
+    assert [path.name for path in place.runs.iterdir() if path.is_dir()] == [theirs.name]
+
+
+def test_a_folder_that_a_killed_process_left_is_no_run(tmp_path: Path) -> None:
+    [job, *_] = plan(STUDIES["alpha"], OPTIONS, "0")
+    (tmp_path / f".tmp-1-0-{job.name}").mkdir()
+    assert folder_of(tmp_path, job) == tmp_path / job.name
+    (tmp_path / f"other-{job.digest}").mkdir()
+    assert folder_of(tmp_path, job) == tmp_path / f"other-{job.digest}"
 
 
 def test_a_row_that_fails_is_told_and_the_others_go_on(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.data.store import PreparedSet
+from citygan.files import read_bytes
 from citygan.metrics.fcnscore import FULL_SIZE
 from citygan.presets import preset
 from citygan.settings import WeightsSettings
 from citygan.starting import networks_of
 from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
+from citygan.train.checkpoint import read_state
 from citygan.weightfiles import WEIGHTS
 
 # that a row of a quick study learns from, the same in all studies, so that they share runs
@@ -71,6 +73,11 @@ class Job:
     row: Row
     settings: Settings
     name: str
+
+    @property
+    def digest(self) -> str:
+        """That digest."""
+        return self.name.rpartition("-")[2]
 
 
 def plan(study: Study, options: Options, checksum: str) -> list[Job]:
@@ -179,8 +186,17 @@ def digest_of(settings: Settings, checksum: str) -> str:
     values = {
         key: value for key, value in flat(settings.to_dict()).items() if value != usual[key] and key not in _ASIDE
     }
-    text = json.dumps([values, settings.init, checksum], sort_keys=True)
+    start = None if settings.init is None else _checksum_of(Path(settings.init))
+    text = json.dumps([values, start, checksum], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
+
+
+def _checksum_of(weights: Path) -> str:
+    """By what a file of weights, or a checkpoint, is known wherever it lies."""
+    if weights.is_file():
+        return hashlib.sha256(read_bytes(weights)).hexdigest()
+    files = read_state(weights)["files"]
+    return json.dumps({part: about["sha256"] for part, about in files.items()}, sort_keys=True)
 
 
 def command_of(study: Study, row: Row, options: Options) -> str:
@@ -225,5 +241,6 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def folder_of(runs: Path, job: Job) -> Path:
     """Where a run lies: there already, by whichever name a row of another study gave it, or where it is to be made."""
-    digest = job.name.rpartition("-")[2]
-    return next(iter(sorted(runs.glob(f"*-{digest}"))), runs / job.name)
+    # names with a point are of folders that are being made, or were when their process was killed
+    there = (path for path in sorted(runs.glob(f"*-{job.digest}")) if not path.name.startswith("."))
+    return next(there, runs / job.name)
