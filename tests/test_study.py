@@ -175,6 +175,17 @@ def test_a_reason_is_told_once_for_all_its_columns(desk: Street) -> None:
     assert "| 0.369 |" in result.out and "| 0.301 |" in result.out
 
 
+def test_no_file_that_is_passed_on_tells_a_path_of_this_machine(desk: Street) -> None:
+    """A set that lies elsewhere is named as it was on the command line, and gone on with by that."""
+    prepared_set(desk.path / "elsewhere" / "far", test=2)
+    words = ("study", "schedule", *("elsewhere/far" if word == "tiny" else word for word in TINY), "--out", "passed-on")
+    desk.done(*words)
+    desk.done("study", "schedule", "--resume", "--out", "passed-on")
+    for name in ("study.json", "study.md", "study.csv", "study.html"):
+        text = (desk.path / "passed-on" / name).read_text("utf-8")
+        assert str(desk.path) not in text and ("--data elsewhere/far" in text) == (name != "study.csv"), name
+
+
 def test_a_row_can_be_repeated_by_the_command_beside_it(desk: Street) -> None:
     record = ran(desk, "pix2pix-losses")[1]
     for row in STUDIES["pix2pix-losses"].rows[:2]:

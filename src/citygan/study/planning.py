@@ -37,6 +37,7 @@ class Options:
 
     Attributes:
         data: The prepared set, as a run's settings name it.
+        named_data: As it was named on the command line; None: by default.
         quick: The small, short form.
         seeds: Runs of each row.
         assigned: Settings given on the command line, over all rows.
@@ -52,12 +53,18 @@ class Options:
     quick: bool
     seeds: int = 1
     assigned: tuple[str, ...] = ()
+    named_data: str | None = None
     init: str | None = None
     named_init: str | None = None
     segmenter: str | None = None
     judge: str | None = None
     unjudged: tuple[str, str] = (NO_SEGMENTER, "the study's segmenter is not trained yet")
     weights: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown_data(self) -> str:
+        """The set, as files name it that are passed on: not by a path of this machine, where none was given."""
+        return self.data if self.named_data is None else self.named_data
 
 
 @dataclass(frozen=True)
@@ -202,7 +209,7 @@ def _checksum_of(weights: Path) -> str:
 def command_of(study: Study, row: Row, options: Options) -> str:
     """The command line that trains a row by itself."""
     settings = settings_of(study, row, options)
-    parts = ["citygan", "train", "--model", row.preset, "--data", options.data]
+    parts = ["citygan", "train", "--model", row.preset, "--data", options.shown_data]
     parts.append("--quick" if options.quick else "--full")
     if settings.init is not None:
         parts += ["--init", options.named_init or settings.init]
@@ -220,7 +227,7 @@ def command_of(study: Study, row: Row, options: Options) -> str:
 
 def study_command(study: Study, options: Options) -> str:
     """The command line of the whole study."""
-    parts = ["citygan", "study", study.name, "--data", options.data, "--quick" if options.quick else "--full"]
+    parts = ["citygan", "study", study.name, "--data", options.shown_data, "--quick" if options.quick else "--full"]
     parts += ["--seeds", str(options.seeds)]
     for flag, value in (("--init", options.named_init), ("--segmenter", options.segmenter)):
         parts += [flag, value] if value is not None else []

@@ -164,7 +164,7 @@ def _write(
     width, height = data.size
     about_data = {
         "name": data.name,
-        "path": options.data,
+        "path": options.shown_data,
         "checksum": data.checksum,
         "size": f"{width}x{height}",
         "splits": {name: len(split) for name, split in data.splits.items()},
