@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from citygan.config import resolve
+from citygan.config import Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, DivergedError, Interrupted, UsageError
 from citygan.evaluation import evaluate_run
 from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
-from citygan.study.planning import Job, Options, folder_of, plan, settings_of
+from citygan.study.planning import Job, Options, digest_of, folder_of, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
 from citygan.study.running import Outcome, Place, run_job, splits_of
@@ -421,7 +421,8 @@ def test_weights_that_are_not_there_leave_a_row_out(desk: Street, monkeypatch: p
     record = json.loads((desk.path / "full" / "study.json").read_text("utf-8"))
     row = record["rows"][0]
     assert row["short"] == "not run: weights missing" and "weights fetch" in row["reason"]
-    assert "quick" not in result.out and not (desk.path / "full" / "runs").exists()
+    assert "quick" not in result.out
+    assert not [path for path in (desk.path / "full" / "runs").iterdir() if path.is_dir()], "locks alone"
 
 
 def test_weights_that_came_later_fill_what_was_lacking(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -560,6 +561,13 @@ def test_studies_share_the_rows_that_they_have_in_common(quick: bool) -> None:
 def test_rows_of_a_study_are_different_runs(name: str) -> None:
     values = [job.settings.to_dict() for job in plan(STUDIES[name], Options("tiny", False), "0")]
     assert all(values[i] != values[j] for i in range(len(values)) for j in range(i))
+
+
+def test_weights_to_start_from_are_known_wherever_they_lie(tmp_path: Path) -> None:
+    for name, data in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(data)
+    a, b, c = (digest_of(Settings(init=str(tmp_path / name)), "0") for name in "abc")
+    assert a == b != c and a != digest_of(Settings(), "0")
 
 
 def test_a_run_is_known_by_settings_and_data() -> None:
