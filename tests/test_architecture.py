@@ -44,7 +44,7 @@ ROOMS: dict[str, str] = {
     "metrics": "errors devices pictures ops models data.labels train weightfiles weights",
     "sheets": "pictures data.labels",
     "pairing": "errors data",
-    "baseline": "data metrics",
+    "baseline": "data metrics pictures",
     "figurefile": "errors files metrics",
     "featurefile": "errors files metrics",
     "plotfiles": "errors files pictures metrics sheets",

@@ -150,14 +150,15 @@ def test_a_lock_is_free_when_its_holder_is_dead(tmp_path: Path) -> None:
     code = (
         "import sys, time; from citygan.files import lock\nwith lock(sys.argv[1]): print(1, flush=True); time.sleep(60)"
     )
-    place = tmp_path / "a set"
+    place, told = tmp_path / "a set", list[str]()
     with subprocess.Popen(
         [sys.executable, "-c", code, str(place)], env=environment(), stdout=subprocess.PIPE
     ) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == b"1\n"
         with pytest.raises(MachineError, match=f"in use by process {holder.pid}"), files.lock(place):
             pass
-        holder.kill()
+        with files.lock(place, lambda process: (told.append(process), holder.kill())):
+            assert told == [str(holder.pid)], "who holds it is told once, and waited for"
         holder.wait()
         with files.lock(place), pytest.raises(MachineError, match=f"process {os.getpid()}"), files.lock(place):
             pass

@@ -480,6 +480,8 @@ def test_runs_that_are_there_are_asked_about(desk: Street, out: Path) -> None:
     before = hashes(given)
     desk.done(*words)
     assert hashes(given) == before
+    assert record["command"] == f"citygan study amt --split=val --run={runs[0]} --run={runs[1]}"
+    assert record["data"]["path"] == "fifty"
     desk.refused(2, "the page there is of runs", by=("study", "amt", "--run", runs[0], "--out", "given"))
     desk.refused(2, "the page there is of runs", by=(*MAKE, "--out", "given"))
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from citygan.config import resolve
+from citygan.config import Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, DivergedError, Interrupted, UsageError
 from citygan.evaluation import evaluate_run
@@ -25,7 +26,7 @@ from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.divided import splits_of
 from citygan.study.papers import paper_tables
-from citygan.study.planning import Job, Options, plan, settings_of
+from citygan.study.planning import Job, Options, digest_of, folder_of, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
 from citygan.study.running import Outcome, Place, run_job
@@ -178,6 +179,17 @@ def test_a_reason_is_told_once_for_all_its_columns(desk: Street) -> None:
     assert "| 0.369 |" in result.out and "| 0.301 |" in result.out
 
 
+def test_no_file_that_is_passed_on_tells_a_path_of_this_machine(desk: Street) -> None:
+    """A set that lies elsewhere is named as it was on the command line, and gone on with by that."""
+    prepared_set(desk.path / "elsewhere" / "far", test=2)
+    words = ("study", "schedule", *("elsewhere/far" if word == "tiny" else word for word in TINY), "--out", "passed-on")
+    desk.done(*words)
+    desk.done("study", "schedule", "--resume", "--out", "passed-on")
+    for name in ("study.json", "study.md", "study.csv", "study.html"):
+        text = (desk.path / "passed-on" / name).read_text("utf-8")
+        assert str(desk.path) not in text and ("--data elsewhere/far" in text) == (name != "study.csv"), name
+
+
 def test_a_row_can_be_repeated_by_the_command_beside_it(desk: Street) -> None:
     record = ran(desk, "pix2pix-losses")[1]
     for row in STUDIES["pix2pix-losses"].rows[:2]:
@@ -321,6 +333,73 @@ def test_an_interrupted_row_goes_on(desk: Street, monkeypatch: pytest.MonkeyPatc
     assert gone_on["rows"] == whole["rows"], "as if it had not been stopped"
 
 
+def test_a_table_keeps_what_there_is_while_more_is_made(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More seeds, stopped in the first run: all rows keep the figures that they had, and the page its pictures."""
+    words = ("study", "alpha", *TINY, "--out", "kept")
+    desk.done(*words)
+    folder = desk.path / "kept"
+    before = json.loads((folder / "study.json").read_text("utf-8"))
+    table = (folder / "study.md").read_text("utf-8")
+    seen: list[str] = []
+
+    def stopped(*arguments: Any, **more: Any) -> None:
+        seen.append((folder / "study.md").read_text("utf-8"))
+        raise Interrupted("stopped", signal_number=2)
+
+    monkeypatch.setattr(TRAINING, stopped)
+    assert desk.run(*words, "--seeds", "2").code == 130
+    after = json.loads((folder / "study.json").read_text("utf-8"))
+    assert after["seeds"] == 2 and len(after["rows"]) == 3
+    for then, now in zip(before["rows"], after["rows"], strict=True):
+        assert now["status"] == "done" and now["figures"] == then["figures"] and now["runs"] == then["runs"]
+    assert "not run yet" not in seen[0] and "base64" in (folder / "study.html").read_text("utf-8")
+    fewer = desk.done(*words)
+    assert "--seeds 2 makes it again" in fewer.err
+    assert (folder / "study.md").read_text("utf-8") == table
+
+
+def test_two_studies_do_not_make_one_run_at_once(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process holds the row that they share, it is waited for; what that made is taken as it is."""
+    data = PreparedSet.open(desk.path / "data" / "tiny")
+    options = Options("tiny", True, assigned=tuple(TINY[i + 1] for i, word in enumerate(TINY) if word == "--set"))
+    [mine] = [job for job in plan(STUDIES["alpha"], options, data.checksum) if job.row.name == "alpha-100"]
+    [theirs] = [job for job in plan(STUDIES["cityscapes-ssim"], options, data.checksum) if job.row.name == "baseline"]
+    place, metrics = Place(desk.path / "both", data.path, "cpu"), {"val": ["ssim"]}
+    began, waited, outcomes = threading.Event(), threading.Event(), []
+
+    def slow(*arguments: Any, **more: Any) -> None:
+        began.set()
+        assert waited.wait(60)
+        run_training(*arguments, **more)
+
+    monkeypatch.setattr(TRAINING, slow)
+    told: list[str] = []
+
+    def say(text: str) -> None:
+        told.append(text)
+        if "waiting" in text:
+            waited.set()
+
+    monkeypatch.setattr("citygan.study.running.say", say)
+    other = threading.Thread(target=lambda: outcomes.append(run_job(theirs, metrics, options, place)))
+    other.start()
+    assert began.wait(60)
+    outcome = run_job(mine, metrics, options, place)
+    other.join()
+    assert mine.name != theirs.name and mine.digest == theirs.digest
+    assert outcome["status"] == "done" and outcome == outcomes[0]
+    assert f"alpha = 100: process {os.getpid()} is at this run: waiting for it" in told
+    assert [path.name for path in place.runs.iterdir() if path.is_dir()] == [theirs.name]
+
+
+def test_a_folder_that_a_killed_process_left_is_no_run(tmp_path: Path) -> None:
+    [job, *_] = plan(STUDIES["alpha"], OPTIONS, "0")
+    (tmp_path / f".tmp-1-0-{job.name}").mkdir()
+    assert folder_of(tmp_path, job) == tmp_path / job.name
+    (tmp_path / f"other-{job.digest}").mkdir()
+    assert folder_of(tmp_path, job) == tmp_path / f"other-{job.digest}"
+
+
 def test_a_row_that_fails_is_told_and_the_others_go_on(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(settings: Any, *arguments: Any, **more: Any) -> None:
         if settings.model == "pix2pix-alpha75":
@@ -347,7 +426,8 @@ def test_weights_that_are_not_there_leave_a_row_out(desk: Street, monkeypatch: p
     record = json.loads((desk.path / "full" / "study.json").read_text("utf-8"))
     row = record["rows"][0]
     assert row["short"] == "not run: weights missing" and "weights fetch" in row["reason"]
-    assert "quick" not in result.out and not (desk.path / "full" / "runs").exists()
+    assert "quick" not in result.out
+    assert not [path for path in (desk.path / "full" / "runs").iterdir() if path.is_dir()], "locks alone"
 
 
 def test_weights_that_came_later_fill_what_was_lacking(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -486,6 +566,13 @@ def test_studies_share_the_rows_that_they_have_in_common(quick: bool) -> None:
 def test_rows_of_a_study_are_different_runs(name: str) -> None:
     values = [job.settings.to_dict() for job in plan(STUDIES[name], Options("tiny", False), "0")]
     assert all(values[i] != values[j] for i in range(len(values)) for j in range(i))
+
+
+def test_weights_to_start_from_are_known_wherever_they_lie(tmp_path: Path) -> None:
+    for name, data in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / name).write_bytes(data)
+    a, b, c = (digest_of(Settings(init=str(tmp_path / name)), "0") for name in "abc")
+    assert a == b != c and a != digest_of(Settings(), "0")
 
 
 def test_a_run_is_known_by_settings_and_data() -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from citygan.data.store import WHAT, PreparedSet
 from citygan.metrics.painting import fit_mean_colours, mean_photo, most_frequent, paint
 from citygan.metrics.pairs import UInt8
+from citygan.pictures.painted import in_colours
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,13 @@ def fit_painter(data: PreparedSet, painted: str = "photo") -> Painter:
         common = data.classes.palette[most_frequent((np.asarray(label) for label in target), data.classes)]
         return Painter(photo=common, name=name, protocol={"kind": f"{name}, in training", **about})
     if train.label is None:
-        photo = mean_photo(_in_colours(np.asarray(picture)) for picture in target)
+        photo = mean_photo(in_colours(np.asarray(picture)) for picture in target)
         kind = f"mean training {painted} (the set has no labels)"
         return Painter(photo=photo, name=f"mean training {painted}", protocol={"kind": kind, **about})
     pairs = (
-        (np.asarray(label), _in_colours(np.asarray(picture)))
-        for label, picture in zip(train.label, target, strict=True)
+        (np.asarray(label), in_colours(np.asarray(picture))) for label, picture in zip(train.label, target, strict=True)
     )
     return Painter(fit_mean_colours(pairs), protocol={"kind": "mean training colour of each class", **about})
-
-
-def _in_colours(picture: UInt8) -> UInt8:
-    """Grey source pictures have one channel."""
-    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
 
 
 def no_painter(reason: str) -> Painter:

@@ -17,7 +17,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -285,11 +285,14 @@ def _megabytes(count: int) -> str:
 
 
 @contextlib.contextmanager
-def lock(path: str | os.PathLike[str]) -> Iterator[None]:
+def lock(path: str | os.PathLike[str], waiting: Callable[[str], object] | None = None) -> Iterator[None]:
     """Holds `path` for this process, through a lock file beside it that the system frees whatever ends us.
 
+    Args:
+        waiting: Told which process holds it, which is then waited for; None: nothing is waited for.
+
     Raises:
-        MachineError: Another process holds it (named, at once).
+        MachineError: Another process holds it (named, at once), and it is not to be waited for.
     """
     path = Path(path)
     with guard(path):
@@ -301,9 +304,12 @@ def lock(path: str | os.PathLike[str]) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as problem:
             holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            raise MachineError(
-                f"in use by process {holder}", where=path, hint="Wait for it to end, or choose another name"
-            ) from problem
+            if waiting is None:
+                raise MachineError(
+                    f"in use by process {holder}", where=path, hint="Wait for it to end, or choose another name"
+                ) from problem
+            waiting(holder)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -75,7 +76,10 @@ def check_trained(run: Path, name: str) -> None:
         UsageError: It was never trained here.
     """
     there = checkpoint.steps(run / "checkpoints")
-    if there and "imported" in checkpoint.read_state(checkpoint.path_of(run / "checkpoints", there[-1])):
+    state: dict[str, Any] = {}
+    with contextlib.suppress(DamagedError):  # of a run that was trained an older checkpoint is taken then
+        state = checkpoint.read_state(checkpoint.path_of(run / "checkpoints", there[-1])) if there else {}
+    if "imported" in state:
         raise UsageError(
             "made of a file of weights, so there is no training to go on with",
             where=run,

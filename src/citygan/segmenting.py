@@ -20,7 +20,7 @@ from citygan.errors import DamagedError, DataError, MachineError
 from citygan.infer import Translator, read_network, round_weights
 from citygan.models import SEGMENTERS, lookup
 from citygan.models.layers import test_time
-from citygan.pictures.painted import nearest_colours_to_ids
+from citygan.pictures.painted import in_colours, nearest_colours_to_ids
 from citygan.recipes.segmenter import enlarge
 from citygan.runs import SEGMENTER, check_kind, checkpoint_folder
 from citygan.train.checkpoint import read_state, used_sha256
@@ -122,9 +122,7 @@ class Segmenter:
         array = np.asarray(photos)
         if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] not in (1, 3):
             raise DataError(f"expected uint8 photos [N, H, W, 3], got {array.dtype} {array.shape}")
-        several = array if array.ndim == 4 else array[None]
-        if several.shape[-1] == 1:
-            several = np.repeat(several, 3, axis=-1)
+        several = in_colours(array if array.ndim == 4 else array[None])
         height, width = several.shape[1:3]
         wanted = size or (width, height)
         done = [self._one(photo, wanted) for photo in self._parts(several)]

@@ -59,7 +59,8 @@ def search(
     prepared = _open_data(space.data, False)
     assert prepared is not None
     quick = prepared.manifest.get("source") == "demo" if space.quick is None else space.quick
-    chosen = Chosen(_data_name(prepared), quick, _device(device), said)
+    named = _data_name(prepared)
+    chosen = Chosen(named, space.data or named, quick, _device(device), said)
     form = ", quick form: narrow, small and short (--full for the paper's settings)" if quick else ""
     say(f"search {space.name}: {space.method}, {space.total} trials, goal {space.goal.title}, on {prepared.path}{form}")
     try:
@@ -76,7 +77,7 @@ def search(
     sys.stdout.flush()
     say(f"files: {files.markdown}, {files.csv}, {files.json}, {files.html}, {files.plot}")
     check_outcome(record)
-    say(f"next: {shlex.join(['citygan', 'train', '--config', str(files.best), '--data', chosen.named])}")
+    say(f"next: {shlex.join(['citygan', 'train', '--config', str(files.best), '--data', chosen.shown])}")
 
 
 def _check_optuna() -> None:

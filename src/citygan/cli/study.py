@@ -140,6 +140,7 @@ def study(
     assigned, weights = weights_apart(dict.fromkeys(assign or ()))
     options = Options(
         data=_data_name(prepared),
+        named_data=data,
         quick=is_demo if quick is None else quick,
         seeds=seeds or 1,
         assigned=assigned,

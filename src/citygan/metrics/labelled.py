@@ -26,7 +26,7 @@ from citygan.metrics.miou import (
     segmentation_figure,
 )
 from citygan.metrics.pairs import UInt8
-from citygan.pictures.painted import UnknownValuesError, nearest_colours_to_ids
+from citygan.pictures.painted import UnknownValuesError, in_colours, nearest_colours_to_ids
 
 MAX_DOUBTFUL = 0.05  # share of pixels far from all class colours, above which a picture is no painted label map
 
@@ -47,7 +47,7 @@ def painted_ids(picture: UInt8, table: ClassTable) -> UInt8:
     Returns:
         uint8 [H, W].
     """
-    return nearest_colours_to_ids(_in_colours(picture), table, max_doubtful=1.0, void=False)[0]
+    return nearest_colours_to_ids(in_colours(picture), table, max_doubtful=1.0, void=False)[0]
 
 
 def true_painted_ids(picture: UInt8, table: ClassTable) -> UInt8:
@@ -57,17 +57,13 @@ def true_painted_ids(picture: UInt8, table: ClassTable) -> UInt8:
         DataError: More than 5 % of its pixels are far from all class colours.
     """
     try:
-        return nearest_colours_to_ids(_in_colours(picture), table, max_doubtful=MAX_DOUBTFUL)[0]
+        return nearest_colours_to_ids(in_colours(picture), table, max_doubtful=MAX_DOUBTFUL)[0]
     except UnknownValuesError as problem:
         raise DataError(
             f"{problem.share:.0%} of the pixels are far from all colours of the class table {table.name}: "
             "not a painted label map",
             hint="miou scores label maps; --classes names another table",
         ) from problem
-
-
-def _in_colours(picture: UInt8) -> UInt8:
-    return np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
 
 
 def start_miou(row: Metric, setup: Setup) -> Metric:

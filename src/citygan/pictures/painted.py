@@ -79,6 +79,11 @@ def colours_to_ids(rgb: UInt8, table: ClassTable) -> UInt8:
     return np.array([0, *table.colour_ids.values()], np.uint8)[places]
 
 
+def in_colours(picture: UInt8) -> UInt8:
+    """[..., C] with three channels: a grey picture, which has one, three times."""
+    return np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else picture
+
+
 def nearest_colours_to_ids(
     rgb: UInt8,
     table: ClassTable,

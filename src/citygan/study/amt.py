@@ -25,7 +25,7 @@ from citygan.data.store import PreparedSet, Split
 from citygan.errors import DamagedError, DataError, UsageError, counted
 from citygan.evaluation import evaluate_run, set_of_run
 from citygan.files import clean_temporaries, lock, read_bytes, read_json, write_json, write_text
-from citygan.infer import load
+from citygan.infer import Translator, load
 from citygan.progress import Progress, say
 from citygan.runs import checkpoint_folder
 from citygan.study.answers import read_key, read_results, result_files
@@ -118,7 +118,7 @@ def show_runs(
     rows = tuple(Row(f"run-{number}", name) for number, name in enumerate(names, 1))
     study = dataclasses.replace(study, rows=rows)
     quick = any(translator.settings.get("quick", False) for translator in translators)
-    options = Options(data=str(prepared.path), quick=quick)
+    options = Options(data=str(prepared.path), quick=quick, named_data=_named(translators[0], data))
     check_same(out, study, prepared, options)
     with lock(out):
         clean_temporaries(out)
@@ -127,11 +127,13 @@ def show_runs(
         for row, translator in zip(rows, translators, strict=True):
             result = evaluate_run(translator, split, metrics, data=prepared)
             outcomes[row.name] = [{"run": row.title, "status": "done", "random": [], "results": {"val": result}}]
-        record = record_of(study, options, _about(prepared, split), outcomes) | {
+        record = record_of(study, options, _about(prepared, options, split), outcomes) | {
             "measured": measured(devices_for(device)[0])
         }
         record["given"] = names
-        record["command"] = shlex.join(["citygan", "study", study.name, *(f"--run={run}" for run in runs)])
+        given = [f"--data={options.named_data}"] if isinstance(data, str) else []
+        given += [f"--split={split}", *(f"--run={run}" for run in runs)]
+        record["command"] = shlex.join(["citygan", "study", study.name, *given])
         for row in record["rows"]:
             row["command"] = None  # it is not known here how it was trained
         folders = {row.name: Path(name) for row, name in zip(rows, runs, strict=True)}
@@ -139,11 +141,17 @@ def show_runs(
         return _told(study, record, out)
 
 
-def _about(data: PreparedSet, split: str) -> dict[str, Any]:
+def _named(translator: Translator, data: str | PreparedSet | None) -> str | None:
+    """The set as it was named, or as the run names the one that it was trained on."""
+    named = translator.settings.get("data") if data is None else data
+    return named if isinstance(named, str) else None
+
+
+def _about(data: PreparedSet, options: Options, split: str) -> dict[str, Any]:
     width, height = data.size
     return {
         "name": data.name,
-        "path": str(data.path),
+        "path": options.shown_data,
         "checksum": data.checksum,
         "size": f"{width}x{height}",
         "splits": {name: len(part) for name, part in data.splits.items()},

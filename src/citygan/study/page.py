@@ -19,6 +19,7 @@ from citygan.data.store import PreparedSet
 from citygan.errors import printable
 from citygan.infer import load
 from citygan.pictures import encode_png
+from citygan.pictures.painted import in_colours
 from citygan.sheets import sheet
 from citygan.study.realfake import PRACTICE, TRIALS
 from citygan.study.tables import about, heads, lines, made, reasons
@@ -73,8 +74,7 @@ def _of(array: Any, index: int) -> Any:
 
 def _small(picture: UInt8) -> UInt8:
     """At most `WIDEST` wide, three channels."""
-    if picture.shape[-1] == 1:
-        picture = np.repeat(picture, 3, axis=-1)
+    picture = in_colours(picture)
     height, width = picture.shape[:2]
     if width <= WIDEST:
         return picture

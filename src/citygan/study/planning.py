@@ -13,11 +13,13 @@ from typing import Any
 
 from citygan.config import Layer, Settings, from_flag, resolve
 from citygan.data.store import PreparedSet
+from citygan.files import read_bytes
 from citygan.metrics.fcnscore import FULL_SIZE
 from citygan.presets import preset
 from citygan.settings import WeightsSettings
 from citygan.starting import networks_of
 from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
+from citygan.train.checkpoint import read_state
 from citygan.weightfiles import OF_METRICS
 
 # that a row of a quick study learns from, the same in all studies, so that they share runs
@@ -35,6 +37,7 @@ class Options:
 
     Attributes:
         data: The prepared set, as a run's settings name it.
+        named_data: As it was named on the command line; None: by default.
         quick: The small, short form.
         seeds: Runs of each row.
         assigned: Settings given on the command line, over all rows.
@@ -50,12 +53,18 @@ class Options:
     quick: bool
     seeds: int = 1
     assigned: tuple[str, ...] = ()
+    named_data: str | None = None
     init: str | None = None
     named_init: str | None = None
     segmenter: str | None = None
     judge: str | None = None
     unjudged: tuple[str, str] = (NO_SEGMENTER, "the study's segmenter is not trained yet")
     weights: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown_data(self) -> str:
+        """The set, as files name it that are passed on: not by a path of this machine, where none was given."""
+        return self.data if self.named_data is None else self.named_data
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,11 @@ class Job:
     row: Row
     settings: Settings
     name: str
+
+    @property
+    def digest(self) -> str:
+        """That digest."""
+        return self.name.rpartition("-")[2]
 
 
 def plan(study: Study, options: Options, checksum: str) -> list[Job]:
@@ -179,14 +193,23 @@ def digest_of(settings: Settings, checksum: str) -> str:
     values = {
         key: value for key, value in flat(settings.to_dict()).items() if value != usual[key] and key not in _ASIDE
     }
-    text = json.dumps([values, settings.init, checksum], sort_keys=True)
+    start = None if settings.init is None else _checksum_of(Path(settings.init))
+    text = json.dumps([values, start, checksum], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
+
+
+def _checksum_of(weights: Path) -> str:
+    """By what a file of weights, or a checkpoint, is known wherever it lies."""
+    if weights.is_file():
+        return hashlib.sha256(read_bytes(weights)).hexdigest()
+    files = read_state(weights)["files"]
+    return json.dumps({part: about["sha256"] for part, about in files.items()}, sort_keys=True)
 
 
 def command_of(study: Study, row: Row, options: Options) -> str:
     """The command line that trains a row by itself."""
     settings = settings_of(study, row, options)
-    parts = ["citygan", "train", "--model", row.preset, "--data", options.data]
+    parts = ["citygan", "train", "--model", row.preset, "--data", options.shown_data]
     parts.append("--quick" if options.quick else "--full")
     if settings.init is not None:
         parts += ["--init", options.named_init or settings.init]
@@ -204,7 +227,7 @@ def command_of(study: Study, row: Row, options: Options) -> str:
 
 def study_command(study: Study, options: Options) -> str:
     """The command line of the whole study."""
-    parts = ["citygan", "study", study.name, "--data", options.data, "--quick" if options.quick else "--full"]
+    parts = ["citygan", "study", study.name, "--data", options.shown_data, "--quick" if options.quick else "--full"]
     parts += ["--seeds", str(options.seeds)]
     for flag, value in (("--init", options.named_init), ("--segmenter", options.segmenter)):
         parts += [flag, value] if value is not None else []
@@ -225,5 +248,6 @@ def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def folder_of(runs: Path, job: Job) -> Path:
     """Where a run lies: there already, by whichever name a row of another study gave it, or where it is to be made."""
-    digest = job.name.rpartition("-")[2]
-    return next(iter(sorted(runs.glob(f"*-{digest}"))), runs / job.name)
+    # names with a point are of folders that are being made, or were when their process was killed
+    there = (path for path in sorted(runs.glob(f"*-{job.digest}")) if not path.name.startswith("."))
+    return next(there, runs / job.name)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from citygan.errors import DataError
 from citygan.pictures import encode_png
+from citygan.pictures.painted import in_colours
 
 UInt8 = npt.NDArray[np.uint8]
 PRACTICE, TRIALS = 10, 40
@@ -115,7 +116,7 @@ def _shown(picture: UInt8) -> UInt8:
     if size != (width, height):
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         picture = picture.reshape(size[1], size[0], -1)
-    return np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else picture
+    return in_colours(picture)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ A row: {"name", "title", "status", "short", "reason", "paper": {COLUMN: figure},
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,7 +134,7 @@ def _status(row: Row, options: Options, outcomes: Sequence[Mapping[str, Any]]) -
     for status in ("failed", "not run"):
         for outcome in outcomes:
             if outcome["status"] == status:
-                return status, outcome["short"], _portable(outcome["reason"])
+                return status, outcome["short"], portable(outcome["reason"])
     if not outcomes:
         return "not run", "not run yet", "the study was stopped before"
     return "done", None, None
@@ -193,7 +195,7 @@ def _spread(values: Sequence[float]) -> Record:
 
 
 def _absent(short: str, reason: str) -> Record:
-    return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": _portable(reason)}
+    return {"mean": None, "std": None, "n": 0, "values": [], "short": short, "reason": portable(reason)}
 
 
 def unanswered() -> Record:
@@ -201,9 +203,15 @@ def unanswered() -> Record:
     return _absent(NO_RESULTS, "citygan study amt --results FILE reads those of the participants")
 
 
-def _portable(text: str) -> str:
-    """Without the name of this machine's user: tables are passed on."""
-    return text.replace(str(Path.home()), "~") if len(str(Path.home())) > 1 else text
+def portable(text: str) -> str:
+    """Without the folders of this machine: tables are passed on."""
+    places = {str(Path.cwd()): ".", str(Path.home()): "~"}
+    if torch_home := os.environ.get("TORCH_HOME"):
+        places = {str(Path(torch_home).expanduser()): "$TORCH_HOME"} | places
+    for folder, name in places.items():
+        if len(folder) > 1:
+            text = re.sub(re.escape(folder) + r"(?![\w.-])", name, text)
+    return text
 
 
 def _reference(

@@ -57,22 +57,23 @@ class Place:
 def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, place: Place) -> Outcome:
     """Trains and scores one run, going on where it stands; an error of this run is its outcome.
 
+    A run that another study is at is waited for: studies may share runs.
+
     Args:
         metrics: To compute, by split.
 
     Raises:
         Interrupted: After all was saved.
     """
-    path = folder_of(place.runs, job)
-    outcome: Outcome = {"run": f"runs/{path.name}", "status": "done", "random": [], "results": {}}
+    outcome = _begun(place.runs / job.name)
     try:
         data = PreparedSet.open(place.data)
-        outcome |= train_run(job.settings, path, data, place)
-        if outcome["status"] == "done":
-            splits = splits_of(data, metrics)
-            outcome["seconds"] = _seconds(path)
-            for split, names in metrics.items():
-                if (actual := splits.get(split)) is not None:
+        with lock(place.runs / job.digest, _waits(job.row.title)):
+            path = folder_of(place.runs, job)
+            outcome |= _begun(path) | train_run(job.settings, path, data, place)
+            if outcome["status"] == "done":
+                outcome["seconds"] = _seconds(path)
+                for split, names, actual in _to_score(data, metrics):
                     outcome["results"][split] = _score(path, data, actual, names, options, place)
     except Interrupted:
         raise
@@ -83,23 +84,68 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
     return outcome
 
 
+def _begun(path: Path) -> Outcome:
+    return {"run": f"runs/{path.name}", "status": "done", "random": [], "results": {}}
+
+
+def _to_score(data: PreparedSet, metrics: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, Sequence[str], str]]:
+    """The splits of a table, the metrics on each, and which split of the set stands for it."""
+    splits = splits_of(data, metrics)
+    return ((split, names, splits[split]) for split, names in metrics.items() if split in splits)
+
+
+def _waits(what: str) -> Callable[[str], None]:
+    """Says whom a run is waited for."""
+    return lambda holder: say(f"{what}: process {holder} is at this run: waiting for it")
+
+
+def outcome_there(
+    job: Job, metrics: Mapping[str, Sequence[str]], options: Options, place: Place, data: PreparedSet
+) -> Outcome | None:
+    """What came of a run before, from its files alone; None where it is not at its end, or not scored so."""
+    path = folder_of(place.runs, job)
+    with contextlib.suppress(CityganError):  # what is damaged is told when the run is gone on with
+        if not _trained(job.settings, path, data):
+            return None
+        outcome = _begun(path) | {"random": _random(path), "seconds": _seconds(path)}
+        for split, names, actual in _to_score(data, metrics):
+            kept = _kept_of(path, data, actual, names, options)
+            tried = {name for name, figure in kept.before.get("metrics", {}).items() if "exit_code" in figure}
+            if not kept.before or not set(kept.lacking) <= tried:
+                return None
+            outcome["results"][split] = _part(kept.before, kept.wanted)
+        return outcome
+    return None
+
+
+def _trained(settings: Settings, path: Path, data: PreparedSet) -> bool:
+    """Whether a run is at the end of its steps."""
+    wanted = steps_in_all(settings, len(data.split("train")), Ranks())
+    return is_run(path) and wanted in steps(path / "checkpoints")
+
+
 def train_run(
     settings: Settings, path: Path, data: PreparedSet, place: Place, validated: Validated | None = None
 ) -> Outcome:
     """Trains to the end of the steps, from the beginning or from where it was stopped.
 
+    A process that is at it already, as `citygan train --resume`, is waited for.
+
     Args:
         validated: As `citygan.training.run_training`.
     """
-    alone = Ranks()
-    wanted = steps_in_all(settings, len(data.split("train")), alone)
-    if is_run(path) and wanted in steps(path / "checkpoints"):
+    with lock(path, _waits(path.name)):
+        return _train_run(settings, path, data, place, validated)
+
+
+def _train_run(settings: Settings, path: Path, data: PreparedSet, place: Place, validated: Validated | None) -> Outcome:
+    if _trained(settings, path, data):
         say(f"{path}: there already")
         return {"random": _random(path)}
-    device = pick_device(place.device)
+    alone, device = Ranks(), pick_device(place.device)
     check_device(settings, device, 1)
     if is_run(path):
-        with lock(path), _timed(path):
+        with _timed(path):
             run_training(settings, data, path, device, alone, resume=True, validated=validated)
         return {"random": _random(path)}
     built = build(settings, data)
@@ -110,7 +156,7 @@ def train_run(
     except UsageError as problem:
         return {"status": "not run", "short": "not run: no such weights", "reason": str(problem)}
     new_run(settings, path.name, about(settings, data, device, alone, filled), path.parent)
-    with lock(path), _timed(path):
+    with _timed(path):
         run_training(settings, data, path, device, alone, built=built, validated=validated)
     return {"random": _random(path)}
 
@@ -142,38 +188,61 @@ def _score(
     path: Path, data: PreparedSet, split: str, names: Sequence[str], options: Options, place: Place
 ) -> dict[str, Any]:
     """The evaluation of a run on a split: what is kept of it, and the figures that it lacks computed now."""
-    done = steps(path / "checkpoints")[-1]
-    wanted = [name for name in names if computable(name, options)]
-    asked = {
-        "data": data.checksum,
-        "step": done,
-        "weights": used_sha256(path_of(path / "checkpoints", done)),
-    }
-    before = _kept(path / f"study-{split}.json", asked)
-    there = {
-        name: figure
-        for name, figure in before.get("metrics", {}).items()
-        if "exit_code" not in figure and _looked_so(before["protocol"]["metrics"].get(name, {}), options)
-    }
-    lacking = [name for name in wanted if name not in there]
-    if before and not lacking:
-        return _part(before, wanted)
+    kept = _kept_of(path, data, split, names, options)
+    before = kept.before
+    if before and not kept.lacking:
+        return _part(before, kept.wanted)
     more: dict[str, Any] = {"weights": options.weights}
-    if "fcn-score" in lacking:
+    if "fcn-score" in kept.lacking:
         more["segmenter"] = options.judge
-    result = evaluate_run(load(path, device=place.device), split, lacking, data=data, **more)
+    result = evaluate_run(load(path, device=place.device), split, kept.lacking, data=data, **more)
     if before:  # figures that other studies want of the same run stay
         of_metrics = before["protocol"]["metrics"] | result["protocol"]["metrics"]
         result = before | {
-            "metrics": there | result["metrics"],
+            "metrics": kept.there | result["metrics"],
             "protocol": before["protocol"] | {"metrics": of_metrics},
         }
     if result != before:
         keep_figures(path, result)
         write_report(path)
         clean_temporaries(path)
-        write_json(path / f"study-{split}.json", {"asked": asked, "result": result})
-    return _part(result, wanted)
+        write_json(kept.file, {"asked": kept.asked, "result": result})
+    return _part(result, kept.wanted)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The evaluation of a run that its folder keeps.
+
+    Attributes:
+        file: Where.
+        asked: What it must be of.
+        before: All of it; empty where there is none, or of others.
+        there: Its figures that hold.
+        wanted: The metrics to compute.
+        lacking: Those of them without such a figure.
+    """
+
+    file: Path
+    asked: dict[str, Any]
+    before: dict[str, Any]
+    there: dict[str, Any]
+    wanted: list[str]
+    lacking: list[str]
+
+
+def _kept_of(path: Path, data: PreparedSet, split: str, names: Sequence[str], options: Options) -> _Kept:
+    done = steps(path / "checkpoints")[-1]
+    file, weights = path / f"study-{split}.json", used_sha256(path_of(path / "checkpoints", done))
+    asked = {"data": data.checksum, "step": done, "weights": weights}
+    before = _kept(file, asked)
+    there = {
+        name: figure
+        for name, figure in before.get("metrics", {}).items()
+        if "exit_code" not in figure and _looked_so(before["protocol"]["metrics"].get(name, {}), options)
+    }
+    wanted = [name for name in names if computable(name, options)]
+    return _Kept(file, asked, before, there, wanted, [name for name in wanted if name not in there])
 
 
 def _part(result: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:

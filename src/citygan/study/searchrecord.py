@@ -15,7 +15,7 @@ from typing import Any
 from citygan.errors import counted
 from citygan.figurefile import cell as safe
 from citygan.study.page import document, embedded, html_list, html_table
-from citygan.study.record import QUICK, WHY_QUICK
+from citygan.study.record import QUICK, WHY_QUICK, portable
 from citygan.study.searchfile import validated
 from citygan.study.searching import best_of
 from citygan.study.searchspace import Range, Space, shown
@@ -34,6 +34,7 @@ def record_of(
         split: That is scored.
         storage: Without its password.
     """
+    trials = [{**trial, "reason": trial["reason"] and portable(trial["reason"])} for trial in trials]
     goal, best = space.goal, best_of(space, trials)
     return {
         "search": space.name,

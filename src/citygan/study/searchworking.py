@@ -73,12 +73,14 @@ class Chosen:
 
     Attributes:
         named: The set, as a run's settings name it.
+        shown: As it was named, in the file or on the command line.
         quick: The small, short form.
         device: As on the command line.
         flags: Of the command line, to go on with.
     """
 
     named: str
+    shown: str
     quick: bool
     device: str
     flags: Mapping[str, Any]
@@ -104,7 +106,7 @@ def run_search(space: Space, text: str, data: PreparedSet, chosen: Chosen, out: 
     clean_temporaries(out)
     write_text(files.space, text)
     width, height = data.size
-    about = {"name": data.name, "path": chosen.named, "checksum": data.checksum, "size": f"{width}x{height}"}
+    about = {"name": data.name, "path": chosen.shown, "checksum": data.checksum, "size": f"{width}x{height}"}
 
     def write(trials: Sequence[Mapping[str, Any]]) -> Record:
         record = record_of(space, trials, about, chosen.quick, objective.split, masked(storage))

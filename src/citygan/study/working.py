@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -15,7 +16,7 @@ import torch
 from citygan.data.store import PreparedSet
 from citygan.devices import pick_device
 from citygan.errors import DamagedError, PartialError, UsageError, counted
-from citygan.files import clean_temporaries, lock, read_json, write_bytes, write_json, write_text
+from citygan.files import clean_temporaries, lock, read_bytes, read_json, write_bytes, write_json, write_text
 from citygan.progress import say
 from citygan.runs import versions
 from citygan.segmented import check_classes
@@ -25,7 +26,7 @@ from citygan.study.page import page, study_sheet
 from citygan.study.planning import NO_SEGMENTER, Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
 from citygan.study.rows import Study
-from citygan.study.running import Outcome, Place, run_job
+from citygan.study.running import Outcome, Place, outcome_there, run_job
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, markdown
 from citygan.weightfiles import find_weights
@@ -96,9 +97,12 @@ def run_study(study: Study, data: PreparedSet, options: Options, out: Path, home
         metrics = study.metrics
         place = Place(home, data.path, devices[0])
         outcomes: list[Outcome] = []
-        write = functools.partial(_write, study, data, out, place, jobs)
-        write(options, outcomes, pictures=False)  # so that --resume finds what it is to go on with
         judged = dataclasses.replace(options, judge=options.segmenter)
+        if own is not None and (there := outcome_there(own, {}, options, place, data)) is not None:
+            judged = _judged(options, own, there, home)
+        write = functools.partial(_write, study, data, out, place, jobs)
+        _say_fewer_seeds(out, options)
+        write(judged, outcomes, pictures=False)  # so that --resume finds what it is to go on with
         try:
             if own is not None:
                 say("the segmenter that judges the streets")
@@ -150,15 +154,18 @@ def _write(
     *,
     pictures: bool,
 ) -> Record:
-    """All files of a study, from what its runs gave so far; the sheet of pictures only at its end."""
+    """All files of a study, from what its runs gave now or before; a new sheet of pictures only at its end."""
+    found = {job.name: outcome for job, outcome in zip(jobs, outcomes, strict=False)}
     by_row: dict[str, list[Outcome]] = {}
-    for job, outcome in zip(jobs, outcomes, strict=False):
-        by_row.setdefault(job.row.name, []).append(outcome)
+    for job in jobs:
+        outcome = found.get(job.name) or outcome_there(job, study.metrics, options, place, data)
+        if outcome is not None:
+            by_row.setdefault(job.row.name, []).append(outcome)
     stands_for = splits_of(data, study.metrics)
     width, height = data.size
     about_data = {
         "name": data.name,
-        "path": options.data,
+        "path": options.shown_data,
         "checksum": data.checksum,
         "size": f"{width}x{height}",
         "splits": {name: len(split) for name, split in data.splits.items()},
@@ -170,12 +177,12 @@ def _write(
     for row in study.rows:
         if row.reference:
             continue
-        done = [job for job, o in zip(jobs, outcomes, strict=False) if job.row is row and o["status"] == "done"]
-        runs.append((row.title, folder_of(place.runs, done[0]) if done else None))
+        done = [outcome for outcome in by_row.get(row.name, []) if outcome["status"] == "done"]
+        runs.append((row.title, place.runs / Path(done[0]["run"]).name if done else None))
     files = Files(out)
     write_json(files.json, record)
     shown = stands_for.get("val") or stands_for.get("test")
-    drawn = None
+    drawn = read_bytes(files.sheet) if files.sheet.is_file() else None
     if pictures and shown is not None and any(run for _, run in runs):
         form = " (quick)" if options.quick else ""
         runs = [(f"{title}{form if run else ': not run'}", run) for title, run in runs]
@@ -185,6 +192,14 @@ def _write(
     write_text(files.csv, csv_text(record))
     write_text(files.html, page(record, drawn))
     return record
+
+
+def _say_fewer_seeds(out: Path, options: Options) -> None:
+    """Says that a table over more seeds is replaced; its runs stay."""
+    with contextlib.suppress(DamagedError):
+        before = read_json(Files(out).json).get("seeds", 0) if Files(out).json.is_file() else 0
+        if before > options.seeds:
+            say(f"the table of {counted(before, 'seed')} is replaced: --seeds {before} makes it again from its runs")
 
 
 def check_same(out: Path, study: Study, data: PreparedSet, options: Options) -> None:
