@@ -491,6 +491,9 @@ def test_a_row_of_table_5_shows_both_pictures_of_one_input(desk: Street, out: Pa
     for entry in read_key(out / "trials.json")["sets"]:
         same = [trial["fake_stem"] == trial["real_stem"] for trial in entry["trials"]]
         assert all(same) if entry["row"] == "colourisation" else not any(same)
+    record = json.loads((out / "study.json").read_text("utf-8"))
+    notes = {row["name"]: row["notes"] for row in record["rows"]}
+    assert notes["l1"] == [] and "keeps what this row keeps of its input: SSIM 0." in notes["colourisation"][0]
 
 
 def test_there_is_no_page_of_half_the_rows(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:

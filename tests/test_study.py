@@ -515,6 +515,18 @@ def test_random_weights_are_told_of_any_row(desk: Street) -> None:
         assert row["notes"] == ["deeplabv3_resnet50: random weights in the place of published ones"]
 
 
+def test_rows_that_failed_say_so_in_every_cell(desk: Street) -> None:
+    path = desk.path / "photos"
+    for seed in range(3):
+        trees.photo_file(path / f"{seed}.png", seed)
+    desk.done("prepare", str(path), "--size", "32", "--out", "data/photos")
+    result = desk.run("study", "alpha", "--data", "photos", *TINY[2:], "--out", "none")
+    assert result.code == 4 and "3 rows failed" in result.error
+    record = json.loads((desk.path / "none" / "study.json").read_text("utf-8"))
+    for row in record["rows"]:
+        assert {cell["short"] for cell in row["figures"].values()} == {"failed"} and "label maps" in row["reason"]
+
+
 # the tables themselves
 
 

@@ -70,7 +70,9 @@ def _build_segmenter(settings: Settings, data: PreparedSet) -> Built:
     if train_split.photo is None:
         raise DataError("the split train has no photos to learn from", where=data.path, hint=BOTH_SIDES)
     if train_split.label is None or data.classes is None:
-        raise DataError("a segmenter learns from label maps, and the set has none", where=data.path)
+        raise DataError(
+            "a segmenter learns from label maps, and the set has none", where=data.path, hint="--data names another"
+        )
     if data.classes.num_train < 2:
         raise DataError(
             f"a segmenter tells classes apart, and {data.classes.name} has {data.classes.num_train}", where=data.path
@@ -210,7 +212,7 @@ def _depth(settings: Settings, data: PreparedSet) -> int:
     width, height = data.size
     depth = settings.generator.depth or unet_depth(width, height)
     if depth < 4 or width % 2**depth or height % 2**depth:
-        step = 2 ** max(4, min(depth, 6))
+        step = 2 ** max(4, depth if settings.generator.depth else min(depth, 6))
         raise DataError(
             f"pictures of {width}x{height} cannot be halved {max(depth, 4)} times",
             where=data.path,

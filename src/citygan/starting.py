@@ -23,7 +23,7 @@ from citygan.runs import GENERATOR, SEGMENTER, check_kind, kind_of
 from citygan.train.checkpoint import load_network, path_of, read_part, read_state, steps
 from citygan.weightfiles import RANDOM, Found, find_weights
 from citygan.weights import import_state_dict, read_state_dict, read_weights, refit
-from citygan.weights.layouts import SETTINGS
+from citygan.weights.layouts import SETTINGS, flags_of
 
 WANTED = (
     "--init FILE takes a generator's state dict, such as latest_net_G.pth of pytorch-CycleGAN-and-pix2pix; "
@@ -123,7 +123,12 @@ def start_from(networks: Mapping[str, nn.Module], folder: Path) -> dict[str, Fou
         if name == main or part in state["files"]:
             tensors = refit(read_part(folder, state, part), network)
             file = folder / f"{part}.safetensors"
-            load_network(network, tensors, file)
+            try:
+                load_network(network, tensors, file)
+            except DamagedError as problem:
+                built = state["networks"][name]
+                flags = flags_of(name, built["name"], built["arguments"])
+                raise DamagedError(problem.what, where=problem.where, hint=f"Try {flags}") from problem
             filled[name] = Found(None, file, state["files"][part]["sha256"])
     return filled
 

@@ -211,7 +211,9 @@ def split_for(translator: Translator | LabelMaker, data: PreparedSet, name: str,
     try:
         split = data.split(name)
     except UsageError as problem:
-        raise UsageError(problem.what, where=problem.where, hint=f"{problem.hint}; {hint}") from problem
+        raise UsageError(
+            problem.what, where=problem.where, hint=f"{problem.hint}; {hint[0].lower()}{hint[1:]}"
+        ) from problem
     where = f"{data.path}, split {name}"
     if scored and painted not in split.arrays:
         raise DataError(f"no {WHAT[painted]} to compare with", where=where, hint=hint)

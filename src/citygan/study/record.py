@@ -43,6 +43,10 @@ def record_of(
         else _row(study, row, options, data, outcomes.get(row.name, []))
         for row in study.rows
     ]
+    painting = _beside(study, options, data, results, "mean_colour")
+    for row in rows:
+        done = [outcome["results"] for outcome in outcomes.get(row["name"], []) if outcome["status"] == "done"]
+        row["notes"] += _own_painting(study, _beside(study, options, data, done, "mean_colour"), painting)
     paper = study.paper
     title = f"{study.title} ({QUICK})" if options.quick else study.title
     return {
@@ -68,7 +72,7 @@ def record_of(
             for c in study.columns
         ],
         "rows": rows,
-        "mean_colour": _beside(study, options, data, results, "mean_colour"),
+        "mean_colour": painting,
         "painting": study.painting,
         "chance": _chance(study, options, data, results) if study.judged else None,
         "notes": [*_notes(study, options), *data.get("notes", [])],
@@ -80,6 +84,18 @@ def record_of(
         "judge": _judge(options, results),
         "command": study_command(study, options),
     }
+
+
+def _own_painting(study: Study, own: Mapping[str, Record], shown: Mapping[str, Record]) -> list[str]:
+    """What a row's own painting scores, where it is another than the table's, as that which keeps the lightness."""
+    differs = [
+        f"{column.title} {own[column.key]['mean']:.3f}"
+        for column in study.columns
+        if own[column.key]["mean"] is not None and own[column.key]["mean"] != shown[column.key]["mean"]
+    ]
+    if not differs:
+        return []
+    return [f"the painting to beat here keeps what this row keeps of its input: {', '.join(differs)}"]
 
 
 def _notes(study: Study, options: Options) -> list[str]:
@@ -163,12 +179,14 @@ def _cell(
     if column.metric == "fcn-score" and options.judge is None:
         short, reason = options.unjudged
         return _absent(short, f"{reason} (--segmenter names a run that judges the streets)")
+    if not results and short is not None:
+        return _absent(short, reason or short)
     if column.split not in data["stands_for"]:
         return _absent("not run: no such split", f"the set has nothing to score as {column.split}")
     if beside == "oracle" and column.metric != "fcn-score":
         return _absent("–", "the photos themselves: nothing to compare them with")
     if not results:
-        return _absent(short or "not run", reason or "no row was scored")
+        return _absent("not run", "no row was scored")
     values, why = [], None
     for result in results:
         figure = result.get(column.split, {}).get("metrics", {}).get(column.metric)

@@ -54,8 +54,7 @@ class Imported:
     @property
     def flags(self) -> str:
         """Those of `train` that build such a network."""
-        known = {"name": self.name, **{key: self.arguments[key] for key in SETTINGS if key in self.arguments}}
-        return " ".join(f"--set {self.role}.{key}={str(value).lower()}" for key, value in known.items())
+        return flags_of(self.role, self.name, self.arguments)
 
     def __str__(self) -> str:
         shown = ", ".join(f"{key} {value}" for key, value in self.arguments.items() if key in _TOLD)
@@ -71,6 +70,12 @@ _TOLD = (
     "in_channels", "out_channels", "width", "depth", "blocks", "halvings", "enhancers", "local_blocks",
     "receptive_field", "scales", "norm", "dropout",
 )  # fmt: skip
+
+
+def flags_of(role: str, name: str, arguments: Mapping[str, Any]) -> str:
+    """The flags of `train` that build a network."""
+    known = {"name": name, **{key: arguments[key] for key in SETTINGS if key in arguments}}
+    return " ".join(f"--set {role}.{key}={str(value).lower()}" for key, value in known.items())
 
 
 def table_of(role: str) -> dict[str, type[nn.Module]]:
