@@ -490,6 +490,12 @@ def test_another_segmenter_scores_anew_and_studies_keep_each_others_figures(
         new = 1 if name == "s0" and len(figures) == 1 else 0  # its row with a PixelGAN
         assert len(asked) - before == new, "what other studies found of a run stays"
     assert figures[0] == figures[2] != figures[1]
+    (path,) = (desk.path / "judged/runs").glob("l1-seed0-*/study-val.json")
+    kept = json.loads(path.read_text("utf-8"))
+    del kept["result"]["metrics"]["colour"]
+    path.write_text(json.dumps(kept), "utf-8")
+    study("colour")  # which has no segmenter
+    assert {"colour", "fcn-score"} <= json.loads(path.read_text("utf-8"))["result"]["metrics"].keys()
     rows = len(STUDIES["pix2pix-losses"].rows) - 1
     assert asked.count(("fcn-score",)) == 2 * rows, "only what the other segmenter sees is new"
     shutil.rmtree(desk.path / "runs")

@@ -199,7 +199,7 @@ def _score(
     if before:  # figures that other studies want of the same run stay
         of_metrics = before["protocol"]["metrics"] | result["protocol"]["metrics"]
         result = before | {
-            "metrics": kept.there | result["metrics"],
+            "metrics": before["metrics"] | result["metrics"],
             "protocol": before["protocol"] | {"metrics": of_metrics},
         }
     if result != before:
@@ -218,15 +218,13 @@ class _Kept:
         file: Where.
         asked: What it must be of.
         before: All of it; empty where there is none, or of others.
-        there: Its figures that hold.
         wanted: The metrics to compute.
-        lacking: Those of them without such a figure.
+        lacking: Those of them without a figure that holds.
     """
 
     file: Path
     asked: dict[str, Any]
     before: dict[str, Any]
-    there: dict[str, Any]
     wanted: list[str]
     lacking: list[str]
 
@@ -237,12 +235,12 @@ def _kept_of(path: Path, data: PreparedSet, split: str, names: Sequence[str], op
     asked = {"data": data.checksum, "step": done, "weights": weights}
     before = _kept(file, asked)
     there = {
-        name: figure
+        name
         for name, figure in before.get("metrics", {}).items()
         if "exit_code" not in figure and _looked_so(before["protocol"]["metrics"].get(name, {}), options)
     }
     wanted = [name for name in names if computable(name, options)]
-    return _Kept(file, asked, before, there, wanted, [name for name in wanted if name not in there])
+    return _Kept(file, asked, before, wanted, [name for name in wanted if name not in there])
 
 
 def _part(result: Mapping[str, Any], wanted: Sequence[str]) -> dict[str, Any]:
