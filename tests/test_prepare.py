@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import pytest
 
-import citygan
 from citygan import files
 from citygan.cli import run
 from citygan.data import prepare as prepare_module
@@ -30,9 +29,11 @@ from citygan.errors import Interrupted, MachineError, UsageError
 from citygan.models.unet import unet_depth
 from citygan.pictures import encode_png, read_label, read_photo
 from tests import trees
+from tests.street import SOURCE
 from tests.trees import SHARED, tree_hashes
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(citygan.__file__).parents[1])}  # for other processes
+# for other processes; the folder of installed packages would hide modules of Python's own there
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the real data lie beside the checkout only")
 
 
