@@ -100,7 +100,8 @@ def _storage(storage: str) -> optuna.storages.BaseStorage:
                 storage, engine_kwargs={"pool_pre_ping": True, **waits}, heartbeat_interval=HEARTBEAT_SECONDS
             )
         except Exception as problem:  # two processes that make the tables at once: one of them finds them made
-            if attempt == 4 or "already exists" not in str(problem):
+            made_beside = "already exists" in str(problem) or type(problem).__name__ == "IntegrityError"
+            if attempt == 4 or not made_beside:
                 raise
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError("not reached")
