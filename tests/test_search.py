@@ -244,9 +244,8 @@ def worker(storage: str, folder: Path, how: str = "live") -> subprocess.Popen[st
     return subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("storage", ["sqlite:///{}/s.db", "{}/s.journal"])
-def test_two_processes_share_a_grid_and_do_each_point_once(tmp_path: Path, storage: str) -> None:
-    storage = storage.format(tmp_path)
+def test_two_processes_share_a_grid_and_do_each_point_once(tmp_path: Path) -> None:
+    storage = str(tmp_path / "s.journal")  # with SQLite a point may be done twice, as the documentation says
     both = [worker(storage, tmp_path / "locks") for _ in range(2)]
     assert [process.wait(120) for process in both] == [0, 0]
     space = space_of("grid", GRID)

@@ -16,6 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from citygan.errors import CityganError, DamagedError, MachineError, UsageError
+from citygan.files import lock
 from citygan.study.searchspace import Choices, Range, Space, Value
 
 HIDDEN = ":***@"  # in the place of a password
@@ -92,19 +93,23 @@ def _storage(storage: str) -> optuna.storages.BaseStorage:
 
         return optuna.storages.JournalStorage(JournalRedisBackend(storage))
     if storage.startswith("sqlite:///") and (file := storage[len("sqlite:///") :].partition("?")[0]):
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
-    waits: dict[str, Any] = {"connect_args": {"timeout": 100}} if storage.startswith("sqlite") else {}
+        with lock(file, waiting=lambda holder: None):  # tables that two processes make at once fail in many ways
+            return _database(storage, {"connect_args": {"timeout": 100}})
     for attempt in range(5):
         try:
-            return optuna.storages.RDBStorage(
-                storage, engine_kwargs={"pool_pre_ping": True, **waits}, heartbeat_interval=HEARTBEAT_SECONDS
-            )
-        except Exception as problem:  # two processes that make the tables at once: one of them finds them made
+            return _database(storage, {})
+        except Exception as problem:  # likewise: one of the two finds them made
             made_beside = "already exists" in str(problem) or type(problem).__name__ == "IntegrityError"
             if attempt == 4 or not made_beside:
                 raise
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError("not reached")
+
+
+def _database(storage: str, waits: dict[str, Any]) -> optuna.storages.BaseStorage:
+    return optuna.storages.RDBStorage(
+        storage, engine_kwargs={"pool_pre_ping": True, **waits}, heartbeat_interval=HEARTBEAT_SECONDS
+    )
 
 
 @contextlib.contextmanager
