@@ -15,8 +15,9 @@ from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.presets import PRESETS
 from citygan.study.papers import paper_tables
-from citygan.study.planning import Options, flat, judge_of, settings_of
+from citygan.study.planning import Options, judge_of, settings_of
 from citygan.study.rows import STUDIES
+from citygan.yamlfile import flat
 from tests.tiny import prepared_set
 
 # pix2pix, sections 3.2, 3.3, 4 and 6: what a run is that says nothing

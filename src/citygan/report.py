@@ -15,7 +15,7 @@ from citygan.files import write_text
 from citygan.runs import SEGMENTER, makes_labels, read_settings
 from citygan.train.checkpoint import best_step, path_of, read_state, steps
 from citygan.train.logs import read_lines
-from citygan.yamlfile import read_yaml
+from citygan.yamlfile import as_written, flat, read_yaml
 
 SHEETS_SHOWN = 4
 _OF_PHOTOS = (("SSIM", "ssim", ".4f"), ("PSNR [dB]", "psnr", ".2f"))
@@ -56,9 +56,9 @@ def write_report(run: Path) -> Path:
     if curves:
         parts.append(f"<h2>Curves</h2>{curves}")
     parts.append(_samples(run))
-    parts.append(_table("Settings", _flat(settings.to_dict())))
+    parts.append(_table("Settings", flat(settings.to_dict())))
     if (run / "about.yaml").is_file():
-        parts.append(_table("Made with", _flat(read_yaml(run / "about.yaml")[0])))
+        parts.append(_table("Made with", flat(read_yaml(run / "about.yaml")[0])))
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>{_text(run.name)}</title><style>{_STYLE}</style><body>{''.join(parts)}</body></html>\n"
@@ -166,23 +166,10 @@ def _samples(run: Path) -> str:
 
 
 def _table(title: str, rows: dict[str, Any]) -> str:
-    body = "".join(f"<tr><td><code>{_text(key)}</code><td>{_text(_shown(value))}</tr>" for key, value in rows.items())
+    body = "".join(
+        f"<tr><td><code>{_text(key)}</code><td>{_text(as_written(value))}</tr>" for key, value in rows.items()
+    )
     return f"<h2>{title}</h2><table>{body}</table>"
-
-
-def _flat(values: dict[str, Any], before: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{before}{key}.")
-        else:
-            flat[f"{before}{key}"] = value
-    return flat
-
-
-def _shown(value: object) -> object:
-    """As it is written in YAML, and on a command line."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else value
 
 
 def _text(value: object) -> str:

@@ -185,3 +185,19 @@ def _yaml_flow(value: Any) -> str:
     if isinstance(value, str):
         return _quoted(value)
     return json.dumps(value, allow_nan=False)
+
+
+def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested values by dotted key."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value
+    return found
+
+
+def as_written(value: object) -> object:
+    """A value as it is written in YAML, and on a command line."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else value

@@ -125,9 +125,8 @@ def study(
         return
     if resume:
         given = {"--data": data, "--quick/--full": quick, "--set": assign}
-        said = [flag for flag, value in given.items() if value is not None]
-        if said:
-            raise UsageError(f"--resume goes on with a study as it is, without {', '.join(said)}", hint="Leave it out")
+        if said := _said(given):
+            raise UsageError(f"--resume goes on with a study as it is, without {said}", hint="Leave it out")
         before = options_of(folder, chosen)
         data, quick, assign = before["data"], before["quick"], list(before["assigned"])
         seeds = seeds if seeds is not None else before["seeds"]

@@ -344,17 +344,12 @@ def _say_start(settings: Settings, prepared: PreparedSet, place: Any) -> None:
 
 def _print(settings: Settings, origins: dict[str, str], as_json: bool) -> None:
     from citygan.errors import printable
+    from citygan.yamlfile import as_written, flat
 
     if as_json:
         print(json.dumps({"settings": settings.to_dict(), "origins": origins}))
         return
-    flat: dict[str, Any] = {}
-    for key, value in settings.to_dict().items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": item for inner, item in value.items()}
-        else:
-            flat[key] = value
-    width = max(map(len, flat))
-    for key, value in flat.items():
-        shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-        print(f"{key:{width}}  {printable(shown):12}  {printable(origins[key])}")
+    rows = flat(settings.to_dict())
+    width = max(map(len, rows))
+    for key, value in rows.items():
+        print(f"{key:{width}}  {printable(as_written(value)):12}  {printable(origins[key])}")

@@ -21,6 +21,7 @@ from citygan.starting import networks_of
 from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
 from citygan.train.checkpoint import read_state
 from citygan.weightfiles import OF_METRICS
+from citygan.yamlfile import as_written, flat
 
 # that a row of a quick study learns from, the same in all studies, so that they share runs
 QUICK_PICTURES = 800
@@ -147,13 +148,18 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
 
 def _form(row: Row, options: Options) -> list[Layer]:
     """Preset, quick form, and the row's own settings."""
+    layers = _preset_layers(row, options)
+    if preset(row.preset).from_weights and options.init is not None:
+        layers.append(Layer("weights", networks_of(Path(options.init))))
+    return [*layers, Layer(f"row {row.name}", row.overrides)]
+
+
+def _preset_layers(row: Row, options: Options) -> list[Layer]:
     chosen = preset(row.preset)
     layers = [Layer(f"preset {row.preset}", {"model": row.preset, **chosen.settings})]
     if options.quick:
         layers.append(Layer("quick", {"quick": True, **chosen.quick}))
-    if chosen.from_weights and options.init is not None:
-        layers.append(Layer("weights", networks_of(Path(options.init))))
-    return [*layers, Layer(f"row {row.name}", row.overrides)]
+    return layers
 
 
 def weights_apart(assigned: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -213,15 +219,10 @@ def command_of(study: Study, row: Row, options: Options) -> str:
     parts.append("--quick" if options.quick else "--full")
     if settings.init is not None:
         parts += ["--init", options.named_init or settings.init]
-    chosen = preset(row.preset)
-    layers = [Layer("preset", {"model": row.preset, **chosen.settings})]
-    if options.quick:
-        layers.append(Layer("quick", {"quick": True, **chosen.quick}))
-    base = flat(resolve(layers)[0].to_dict())
+    base = flat(resolve(_preset_layers(row, options))[0].to_dict())
     for key, value in flat(settings.to_dict()).items():
         if key not in (*_ASIDE, "seed") and base[key] != value:
-            shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-            parts += ["--set", f"{key}={shown}"]
+            parts += ["--set", f"{key}={as_written(value)}"]
     return shlex.join(parts)
 
 
@@ -233,17 +234,6 @@ def study_command(study: Study, options: Options) -> str:
         parts += [flag, value] if value is not None else []
     assigned = [*options.assigned, *(f"weights.{name}={value}" for name, value in options.weights.items())]
     return shlex.join([*parts, *(part for text in dict.fromkeys(assigned) for part in ("--set", text))])
-
-
-def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """Nested values by dotted key."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{before}{key}.")
-        else:
-            found[f"{before}{key}"] = value
-    return found
 
 
 def folder_of(runs: Path, job: Job) -> Path:
