@@ -17,8 +17,11 @@ from citygan.data.store import WHAT, Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
 from citygan.models import GENERATORS, lookup
+from citygan.models.dned import DNED, draw_fusion
+from citygan.models.features import FeatureEncoder
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say
+from citygan.recipes.skeleton import Skeleton
 from citygan.recipes.views import View, keeps, picture_of
 from citygan.runs import GENERATOR, check_kind, checkpoint_folder
 from citygan.sides import Sides, to_uint8
@@ -45,6 +48,11 @@ class Translator(Sides):
         step: Steps it was trained for.
         settings: The settings of the run, as nested values.
         pairs: `AtoB` or `BtoA` where it learnt from side-by-side pictures: which half is the input.
+        skeleton: The edge map that it is shown; None: none.
+        dned: The edge network; None: the edges are the Laplacian's.
+        encoder: The feature encoder whose clusters it is shown; None: no features.
+        edges_of: The pictures of a prepared set that edges are taken from: `source`, `photo`, or `auto`: source
+            pictures where there are any. The edges of the very photo that is to be painted leak it.
     """
 
     def __init__(
@@ -61,8 +69,16 @@ class Translator(Sides):
         step: int = 0,
         settings: dict[str, Any] | None = None,
         pairs: str | None = None,
+        skeleton: Skeleton | None = None,
+        dned: nn.Module | None = None,
+        encoder: FeatureEncoder | None = None,
+        edges_of: str = "auto",
     ) -> None:
         self.generator = generator
+        self.skeleton = skeleton
+        self.dned = dned
+        self.encoder = encoder
+        self.edges_of = edges_of
         super().__init__(inputs, outputs, device)
         self.mode = mode
         self.seed = seed
@@ -73,6 +89,43 @@ class Translator(Sides):
         self.pairs = pairs
         self.multiple = int(getattr(generator, "multiple", 1))
         self.smallest = int(getattr(generator, "smallest", 1))
+
+    @property
+    def needs_instances(self) -> bool:
+        return self.encoder is not None or super().needs_instances
+
+    @property
+    def draws(self) -> bool:
+        """Whether samples of a picture differ: by dropout, by the edge network's fusion, by features."""
+        return _MODES[self.mode][1] or self.dned is not None or self.encoder is not None
+
+    def edges_from(self, split: Split) -> str | None:
+        """The array of a split that edges are taken from; None where the generator is shown none.
+
+        Raises:
+            DataError: The split has no such pictures.
+        """
+        if self.skeleton is None:
+            return None
+        wanted = ("source", "photo") if self.edges_of == "auto" else (self.edges_of,)
+        found = [name for name in wanted if name in split.arrays]
+        if not found:
+            raise DataError(
+                f"this run is shown edges, and the split has no {' and no '.join(WHAT[name] for name in wanted)}",
+                where=f"{split.path}",
+                hint="citygan translate takes them from --photos DIR or --edges DIR",
+            )
+        return found[0]
+
+    def beside(self, split: Split, part: int | Sequence[int]) -> dict[str, Any]:
+        """What `translate` is given beside the input of one or several pictures of a split, by keyword."""
+        found: dict[str, Any] = {}
+        if self.needs_instances and split.instance is not None:
+            found["instances"] = np.asarray(split.instance[part])
+        array = self.edges_from(split)
+        if array is not None:
+            found["pictures"] = np.asarray(getattr(split, array)[part])
+        return found
 
     def protocol(self) -> dict[str, Any]:
         """What its pictures depend on besides their input, for the record of a figure."""
@@ -90,6 +143,8 @@ class Translator(Sides):
             "dropout_seed": self.seed if dropout else None,
             "draws_averaged": 1,
             "precision": "bf16" if self.bf16 else "float32",
+            **({} if self.skeleton is None else {"edges": self.skeleton.to_dict()}),
+            **({} if self.encoder is None else {"features": "a cluster of its class for every instance"}),
         }
 
     def translate(
@@ -97,6 +152,8 @@ class Translator(Sides):
         inputs: npt.ArrayLike,
         *,
         instances: npt.ArrayLike | None = None,
+        pictures: npt.ArrayLike | None = None,
+        edges: npt.ArrayLike | None = None,
         sample: int = 0,
         tile: tuple[int, int] | None = None,
     ) -> UInt8:
@@ -105,14 +162,18 @@ class Translator(Sides):
         Args:
             inputs: Label maps, [H, W] or [N, H, W] ids of `classes`; or uint8 pictures, [H, W, C] or [N, H, W, C].
             instances: Instance maps of the same [N,] H, W, where `needs_instances`.
-            sample: Which of the possible draws of dropout.
+            pictures: uint8 pictures [N,] H, W, C, whose edges it is shown where it has a `skeleton`: graphics
+                renderings, as a rule.
+            edges: In their place edge maps [N,] H, W: 0 and 1, or up to 255.
+            sample: Which of the possible draws: of dropout, and of the edge network's fusion, which in sample 0 is
+                the learnt one.
             tile: (width, height) of tiles to work in, to save memory; it changes the picture.
 
         Returns:
             uint8 [..., H, W, 3], or [..., H, W, 1] from a generator of grey pictures.
 
         Raises:
-            DataError: Wrong shape or type, no picture, ids outside the table, no instance maps.
+            DataError: Wrong shape or type, no picture, ids outside the table, no instance maps, no edges.
             UsageError: Tiles of a picture in which there is a hole.
             MachineError: Out of memory with a single picture.
         """
@@ -135,16 +196,45 @@ class Translator(Sides):
         single = array.ndim == single_rank
         array = array[None] if single else array
         self._check(array)
-        edges = None
+        beside: Beside = {}
         if self.needs_instances:
             if instances is None:
                 raise DataError("this model draws on instance maps and there is none", hint="Give instance maps too")
-            edges = np.asarray(instances)
-            edges = edges[None] if edges.ndim == 2 else edges
-            if edges.shape != array.shape[:3]:
-                raise DataError(f"instances are {edges.shape}, labels {array.shape}")
-        pictures = self._translate(array, edges, sample, tile)
-        return pictures[0] if single else pictures
+            beside["instance"] = _several(instances, 2)
+            if beside["instance"].shape != array.shape[:3]:
+                raise DataError(f"instances are {beside['instance'].shape}, labels {array.shape}")
+        if self.skeleton is not None:
+            beside["guide"] = self._guide(self.skeleton, pictures, edges, array.shape[:3])
+        found = self._translate(array, beside, sample, tile)
+        return found[0] if single else found
+
+    @torch.inference_mode()
+    def _guide(
+        self, skeleton: Skeleton, pictures: npt.ArrayLike | None, edges: npt.ArrayLike | None, shape: tuple[int, ...]
+    ) -> npt.NDArray[Any]:
+        """What the edges that are shown come from: edge maps, float32 [N, H, W, 1], or pictures, uint8 [N, H, W, C]."""
+        if pictures is not None and edges is not None:
+            raise UsageError("pictures to take edges from, and edge maps", hint="Give one of them")
+        if edges is not None:
+            if skeleton.needs_picture:
+                raise DataError("this run's edge network looks at pictures, not at edge maps", hint="Give pictures")
+            given = _several(edges, 2)
+            _check_beside("edge maps", given, shape)
+            return (given / (255.0 if given.size and given.max() > 1 else 1.0)).astype(np.float32)[..., None]
+        if pictures is None:
+            raise DataError(
+                "this run is shown edges, and nothing is given to take them from",
+                hint="Give pictures, such as the graphics renderings (--photos DIR), or edge maps (--edges DIR)",
+            )
+        given = _several(pictures, 3)
+        _check_beside("pictures to take edges from", given, shape)
+        if given.dtype != np.uint8 or given.shape[-1] not in (1, 3):
+            raise DataError(f"expected uint8 pictures with 1 or 3 channels, got {given.dtype} {given.shape}")
+        if skeleton.needs_picture:
+            return np.repeat(given, 3, axis=-1) if given.shape[-1] == 1 else given
+        # of whole pictures, whatever tiles they are translated in
+        found = [skeleton.edges(self._scaled(given[i : i + 1])).cpu().numpy() for i in range(len(given))]
+        return np.concatenate(found).transpose(0, 2, 3, 1)
 
     def translate_split(
         self,
@@ -163,11 +253,8 @@ class Translator(Sides):
         together = batch or self.default_batch
         for first in range(0, len(chosen), together):
             part = chosen[first : first + together]
-            instances = None
-            if self.needs_instances and split.instance is not None:
-                instances = np.asarray(split.instance[part])
             given = self.own_channels(np.asarray(array[part]))
-            yield from self.translate(given, instances=instances, sample=sample, tile=tile)
+            yield from self.translate(given, **self.beside(split, part), sample=sample, tile=tile)
 
     @property
     def default_batch(self) -> int:
@@ -201,13 +288,13 @@ class Translator(Sides):
 
     @torch.inference_mode()
     def _translate(
-        self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int, tile: tuple[int, int] | None
+        self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int] | None
     ) -> UInt8:
         if tile is not None:
             try:
                 return np.stack(
                     [
-                        self._tiled(array[i], None if instances is None else instances[i], sample, tile)
+                        self._tiled(array[i], _cut(beside, i), sample, tile)
                         for i in range(len(array))
                     ]
                 )
@@ -226,7 +313,7 @@ class Translator(Sides):
             first = sum(map(len, done))
             part = slice(first, first + batch)
             try:
-                x = self._run(array[part], None if instances is None else instances[part], sample)
+                x = self._run(array[part], _cut(beside, part), sample)
             except Exception as problem:
                 if not is_out_of_memory(problem):
                     raise
@@ -243,7 +330,7 @@ class Translator(Sides):
         return np.concatenate(done)
 
     def _tiled(
-        self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int, tile: tuple[int, int]
+        self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int]
     ) -> UInt8:
         """Overlapping tiles, each translated by itself and blended linearly where they overlap."""
         height, width = array.shape[:2]
@@ -252,7 +339,8 @@ class Translator(Sides):
         for top, bottom in _spans(height, tile[1]):
             for left, right in _spans(width, tile[0]):
                 part = (slice(top, bottom), slice(left, right))
-                x = self._run(array[part][None], None if instances is None else instances[part][None], sample)[0].cpu()
+                of_tile = {name: given[part][None] for name, given in beside.items()}
+                x = self._run(array[part][None], of_tile, sample)[0].cpu()
                 fade = _fade(bottom - top)[:, None] * _fade(right - left)[None, :]
                 if total is None:
                     total = torch.zeros(x.shape[0], height, width)
@@ -261,30 +349,70 @@ class Translator(Sides):
         assert total is not None
         return to_uint8((total / weight)[None])[0]
 
-    def _run(self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int) -> Tensor:
+    def _run(self, array: npt.NDArray[Any], beside: Beside, sample: int) -> Tensor:
         """[N, H, W(, C)] -> [N, C, H, W] in [-1, 1], float32; padded for the network and cropped back."""
         height, width = array.shape[1:3]
         rows = _padded(max(height, self.smallest), self.multiple) - height
         columns = _padded(max(width, self.smallest), self.multiple) - width
+        label = instance = None
+        around = ((0, 0), (0, rows), (0, columns))
+        if "instance" in beside:
+            instance = torch.from_numpy(np.pad(beside["instance"].astype(np.int32), around, mode="edge"))
+            instance = instance.to(self.device)
         if self.inputs.is_label:
-            around = ((0, 0), (0, rows), (0, columns))
             label = torch.from_numpy(np.pad(array.astype(np.uint8), around, mode="edge")).to(self.device)
-            instance = None
-            if instances is not None:
-                instance = torch.from_numpy(np.pad(instances.astype(np.int32), around, mode="edge")).to(self.device)
             x = self.inputs(Batch(label=label, instance=instance))
         else:  # padded after it was encoded: a hole is in the middle of the picture as it was given
             x = F.pad(self.inputs(self.batch_of(array)), (0, columns, 0, rows), mode="replicate")
-        x = x.contiguous(memory_format=torch.channels_last)
         statistics, dropout = _MODES[self.mode]
         seed = _sample_seed(self.seed, sample) if dropout else None
         with (
             test_time(self.generator, statistics=statistics, dropout_seed=seed),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
         ):
-            y: Tensor = self.generator(x)
+            shown = [x]
+            if self.skeleton is not None:
+                guide = F.pad(self._edges(self.skeleton, beside["guide"], sample), (0, columns, 0, rows), mode="replicate")
+                shown.append(guide.to(x.dtype))
+            if self.encoder is not None:
+                assert instance is not None
+                shown.append(self.encoder.draw(instance, label, _sample_seed(self.seed, sample)).to(x.dtype))
+            x = torch.cat(shown, dim=1) if len(shown) > 1 else x
+            y: Tensor = self.generator(x.contiguous(memory_format=torch.channels_last))
         x, y = (tensor[:, :, :height, :width].float() for tensor in (x, y))
         return picture_of(self.inputs, self.outputs, x, y)
+
+    def _edges(self, skeleton: Skeleton, guide: npt.NDArray[Any], sample: int) -> Tensor:
+        """What is shown of edges, [N, 1, H, W] in [0, 1]; of a drawn fusion in all samples but the first."""
+        if skeleton.needs_picture:
+            given = self._scaled(guide)
+        else:
+            given = torch.from_numpy(np.ascontiguousarray(guide)).to(self.device).permute(0, 3, 1, 2)
+        if self.dned is None:
+            return given
+        weights = None
+        if sample > 0:
+            learnt = self.dned.fusion.detach().cpu()
+            weights = draw_fusion(learnt, skeleton.concentration, _sample_seed(self.seed, sample)).to(self.device)
+        return skeleton.of_logits(skeleton.logits(self.dned, given, given, weights))
+
+
+Beside = dict[str, npt.NDArray[Any]]
+"""What belongs to the pictures of a batch: `instance` [N, H, W], `guide` [N, H, W, C]."""
+
+
+def _cut(beside: Beside, part: int | slice) -> Beside:
+    return {name: given[part] for name, given in beside.items()}
+
+
+def _several(given: npt.ArrayLike, single_rank: int) -> npt.NDArray[Any]:
+    array = np.asarray(given)
+    return array[None] if array.ndim == single_rank else array
+
+
+def _check_beside(what: str, given: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
+    if given.shape[:3] != shape:
+        raise DataError(f"{what} are {given.shape}, the input is {shape}: nothing is resized")
 
 
 _MODES: dict[str, tuple[Statistics, bool]] = {
@@ -340,6 +468,7 @@ def load(
         why = f"no {problem}" if isinstance(problem, KeyError) else str(problem)
         raise DamagedError(f"its record does not describe a generator ({why})", where=folder) from problem
     generator = read_network(generator, folder, state, part, where)
+    skeleton, dned, encoder = _companions(folder, state, where)
     if bf16:
         round_weights(generator)
     chosen: Any = mode or inference
@@ -355,7 +484,32 @@ def load(
         step=step,
         settings=settings,
         pairs=pairs,
+        skeleton=skeleton,
+        dned=dned,
+        encoder=encoder,
     )
+
+
+def _companions(
+    folder: Path, state: dict[str, Any], device: torch.device
+) -> tuple[Skeleton | None, nn.Module | None, FeatureEncoder | None]:
+    """The edge map that a checkpoint's generator is shown, the edge network and the feature encoder."""
+    found: dict[str, nn.Module] = {}
+    try:
+        record = state.get("skeleton")
+        skeleton = None if record is None else Skeleton(**record)
+        kinds: dict[str, type[nn.Module]] = {"dned": DNED, "encoder": FeatureEncoder}
+        wanted = [name for name in kinds if name in state["networks"]]
+        with torch.device("meta"):
+            found = {name: kinds[name](**state["networks"][name]["arguments"]) for name in wanted}
+    except Exception as problem:
+        raise DamagedError(f"its record does not describe what its generator is shown ({problem})", where=folder) from problem
+    for name, network in found.items():
+        part = f"{name}-ema" if f"{name}-ema" in state["files"] else name
+        found[name] = read_network(network, folder, state, part, device)
+    dned, encoder = found.get("dned"), found.get("encoder")
+    assert encoder is None or isinstance(encoder, FeatureEncoder)
+    return skeleton, dned if skeleton is not None and skeleton.network else None, encoder
 
 
 def outputs_of(state: Mapping[str, Any]) -> View:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from citygan.building import Built, build, steps_in_all
 from citygan.config import Settings
 from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
 from citygan.errors import DivergedError, printable
-from citygan.feeding import feed_of
+from citygan.feeding import count_of, feed_of
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
@@ -71,10 +71,10 @@ def run_training(
         init = Path(settings.init)
     if built is None:
         built = build(settings, data)
-        if found is None:
-            initialise(built.recipe.networks, settings, init)
+        networks = built.recipe.frozen if found is not None else built.recipe.all_networks
+        initialise(networks, settings, init)
     split = data.split("train")
-    steps = steps_in_all(settings, len(split), ranks)
+    steps = steps_in_all(settings, data, ranks)
     options = settings.train
     plan = Plan(
         steps=steps,
@@ -147,7 +147,7 @@ class _Run:
         self.built = built
         self.engine = engine
         self.steps = steps
-        self.count = len(data.split("train"))
+        self.count = count_of(settings, data)
         self.log = MetricsLog(path / "metrics.jsonl", start) if ranks.first else None
         self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
@@ -182,6 +182,7 @@ class _Run:
             step,
             {
                 "epoch": round(step * pictures / self.count, 4),
+                **({} if self.engine.phase == "all" else {"phase": self.engine.phase}),
                 **losses,
                 **rates,
                 "pictures_per_s": round(pictures / seconds, 3),
@@ -189,12 +190,13 @@ class _Run:
             },
         )
 
-    def _write(self, step: int, values: dict[str, float]) -> None:
+    def _write(self, step: int, values: Mapping[str, float | str]) -> None:
         assert self.log is not None
         self.log.append({"step": step, **values})
         if self.board is not None:
             for name, value in values.items():
-                self.board.add_scalar(name, value, step)
+                if not isinstance(value, str):
+                    self.board.add_scalar(name, value, step)
             self.board.flush()
 
     def _sample(self, step: int) -> None:
@@ -233,7 +235,8 @@ class _Run:
             "model": self.settings.model,
             "kind": kind,
             "use": f"{kind}-ema" if kind in self.engine.averages else kind,
-            "networks": self.built.networks,
+            "networks": self._networks(),
+            "phase": self.engine.phase,
             **self.trial.state(),
             "size": list(self.data.size),
             "seed": self.settings.seed,
@@ -257,6 +260,15 @@ class _Run:
             "versions": versions(),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+
+
+    def _networks(self) -> dict[str, dict[str, Any]]:
+        """Name and arguments of each network, by which it is built again."""
+        networks = dict(self.built.networks)
+        if "global" in self.engine.phase.split():
+            generator = networks["generator"]
+            networks["generator"] = {**generator, "arguments": {**generator["arguments"], "coarse_only": True}}
+        return networks
 
 
 def _board(path: Path, done: int) -> Any:

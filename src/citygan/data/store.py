@@ -18,6 +18,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,17 @@ class Split:
         """The PNG with an item's label at its original size, or None where the split keeps none."""
         path = self.path / "full" / f"{item.stem}.png"
         return path if path.is_file() else None
+
+    def pairs(self) -> list[int]:
+        """The items that the next frame of their sequence stands right behind: no number between them is missing."""
+        return [
+            index
+            for index, (item, after) in enumerate(pairwise(self.items))
+            if item.sequence is not None
+            and item.sequence == after.sequence
+            and item.frame is not None
+            and after.frame == item.frame + 1
+        ]
 
     def sequences(self) -> dict[str, range]:
         """The items of each sequence: sequences lie together, their frames in order."""
