@@ -260,6 +260,8 @@ class WeightsSettings:
     """Of DeepLabV3 on ResNet-101; likewise."""
     vgg16: str | None = None
     """Of VGG-16; likewise."""
+    vgg19: str | None = None
+    """Of VGG-19; likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
