@@ -334,6 +334,7 @@ ARGUMENTS = {
     "own_generator": ["train", "--model", "flat", "--steps", "1", "--name", "flat", *NARROW],
     "own_metric": ["--metric", "brightness", "--run", "tiny"],
     "demo_sheet": ["--run", "tiny", "--scenes", "1", "--out", "sheet.png"],
+    "edges_sheet": ["--scenes", "2", "--out", "edges.png"],
 }
 
 

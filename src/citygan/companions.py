@@ -98,6 +98,7 @@ def networks_beside(settings: Settings, skeleton: Skeleton | None) -> dict[str, 
         found["dned"] = {"name": "dned", "arguments": {"width": settings.dned.width}}
     if settings.features.shown:
         chosen = settings.features
-        arguments = {key: getattr(chosen, key) for key in ("channels", "width", "halvings", "clusters")}
+        arguments = {"features": chosen.channels}
+        arguments |= {key: getattr(chosen, key) for key in ("width", "halvings", "clusters")}
         found["encoder"] = {"name": "features", "arguments": arguments}
     return found

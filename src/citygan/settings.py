@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 
 # the Laplacian's edges, chosen by looking at photos and at both renderings of the demo city (docs/edges.md)
-SMOOTHING, THRESHOLD, KERNEL = 1.0, 4.0, 1
+SMOOTHING, THRESHOLD, KERNEL = 1.25, 5.0, 1
 CONCENTRATION = 5.0  # of the draws around the edge network's fusion weights
 
 

@@ -58,6 +58,7 @@ WEIGHTS: dict[str, WeightFile] = {
     "resnet18": _torchvision("resnet18-f37072fd.pth", "ResNet-18, ImageNet"),
     "resnet50": _torchvision("resnet50-0676ba61.pth", "ResNet-50, ImageNet"),
     "vgg16": _torchvision("vgg16-397923af.pth", "VGG-16, ImageNet"),
+    "vgg19": _torchvision("vgg19-dcbb9e9d.pth", "VGG-19, ImageNet"),
 }
 OF_METRICS = ("alexnet", "vgg16", "inception")  # those that metrics look with; trunks have the rest, and vgg16 too
 
