@@ -23,7 +23,7 @@ import numpy as np
 from citygan.assembling import Progress, Result, Work, result_of, run_name, same_data, set_of_settings, versions
 from citygan.baseline import fit_painter, no_painter
 from citygan.data.labels import ClassTable
-from citygan.data.store import PreparedSet, resolve_set
+from citygan.data.store import WHAT, PreparedSet, Split, resolve_set
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.featurefile import FeatureFile
 from citygan.metrics import Metric, Setup
@@ -50,6 +50,7 @@ def evaluate_run(
     data: str | Path | PreparedSet | None = None,
     batch: int | None = None,
     samples: int = SAMPLES,
+    edges_of: str | None = None,
     segmenter: str | Path | Segmenter | None = None,
     classes: ClassTable | None = None,
     weights: Mapping[str, str] | None = None,
@@ -68,6 +69,8 @@ def evaluate_run(
         data: Another prepared set than the one the run was trained on.
         batch: Pictures to translate together.
         samples: Draws of each picture, for `diversity`.
+        edges_of: What a run that is shown edges takes them from: `source`, `photo`; None: source pictures where the set
+            has any. The edges of the very photos that are painted leak the answer.
         segmenter: The run of a segmenter, for `fcn-score`.
         classes: By which painted label maps are read, for `miou`; None: the set's.
         weights: Of the networks that metrics look with, by name (`citygan.weightfiles.OF_METRICS`): a path or `random`.
@@ -87,6 +90,10 @@ def evaluate_run(
         translator = load(run, checkpoint=checkpoint, device=device)
     else:
         translator = run
+    if edges_of is not None:
+        if translator.skeleton is None:
+            raise UsageError("this run is shown no edges", where="--edges-of", hint="Leave it out")
+        translator.edges_of = edges_of
     if metrics is None and translator.painted_classes is not None:
         work = Work(["miou"], weights, per_image, plots, force, progress)
     from citygan.translation import split_for
@@ -124,7 +131,7 @@ def evaluate_run(
     )
     scores = work.score(trios, setup, painter)
     protocol = {
-        "model": _model_protocol(translator, checkpoint),
+        "model": _model_protocol(translator, checkpoint) | _edges_protocol(translator, part),
         "data": {
             "name": prepared.name,
             "checksum": prepared.checksum,
@@ -301,6 +308,14 @@ def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
         if one is missing or other is missing:
             raise DataError(f"fewer {'fake' if one is missing else 'real'} pictures than of the other side")
         yield np.asarray(one), np.asarray(other)
+
+
+def _edges_protocol(translator: Translator, part: Split) -> dict[str, Any]:
+    """Where the edges come from that a run was shown."""
+    array = translator.edges_from(part)
+    if array is None:
+        return {}
+    return {"edges_of": "target photo" if array == translator.output_kind else WHAT[array]}
 
 
 def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:

@@ -236,6 +236,22 @@ class Translator(Sides):
         found = [skeleton.edges(self._scaled(given[i : i + 1])).cpu().numpy() for i in range(len(given))]
         return np.concatenate(found).transpose(0, 2, 3, 1)
 
+    def edge_picture(self, pictures: npt.ArrayLike, *, sample: int = 0) -> UInt8:
+        """The edges that it is shown of one picture, as a picture.
+
+        Args:
+            pictures: uint8 [H, W, C].
+
+        Returns:
+            uint8 [H, W, 3], white where there is an edge.
+        """
+        assert self.skeleton is not None
+        given = _several(pictures, 3)
+        guide = self._guide(self.skeleton, given, None, given.shape[:3])
+        with torch.inference_mode():
+            edges = self._edges(self.skeleton, guide, sample)
+        return to_uint8(edges.expand(-1, 3, -1, -1) * 2 - 1)[0]
+
     def translate_split(
         self,
         split: Split,

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,15 @@ class Job:
         source: The file to translate.
         stem: Path of the result under the output folder, without suffix.
         instance: The instance map that belongs to it.
+        picture: The picture that its edges are taken from.
+        edges: Its edge map.
     """
 
     source: Path
     stem: str
     instance: Path | None = None
+    picture: Path | None = None
+    edges: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,52 @@ def _folder_jobs(folder: Path, takes_labels: bool) -> list[Job]:
     return [Job(tree.path(name), os.path.splitext(name)[0]) for name in tree.pictures]
 
 
+def with_edges(jobs: Sequence[Job], translator: Translator | LabelMaker, photos: Path | None, edges: Path | None) -> list[Job]:
+    """The jobs of a run that is shown edges, each with its namesake, suffixes aside, from a folder.
+
+    Args:
+        photos: Pictures to take edges from.
+        edges: In their place edge maps.
+
+    Raises:
+        UsageError: None is given, or both; or one for a run that is shown none.
+        DataError: Jobs without a namesake.
+    """
+    shown = isinstance(translator, Translator) and translator.skeleton is not None
+    given = {"--photos": photos, "--edges": edges}
+    flags = [flag for flag, folder in given.items() if folder is not None]
+    if not shown:
+        if flags:
+            raise UsageError("this run is shown no edges", where=flags[0], hint="Leave it out")
+        return list(jobs)
+    if len(flags) != 1:
+        what = "gives none to take them from" if not flags else "gives two sources of them"
+        raise UsageError(
+            f"this run is shown edges, and the command {what}",
+            where=" and ".join(flags) or None,
+            hint="--photos DIR takes them from pictures of the labels' names, such as the graphics renderings; "
+            "--edges DIR from edge maps; a prepared set brings its own",
+        )
+    folder = photos or edges
+    assert folder is not None
+    if not folder.is_dir():
+        raise DataError("no such folder", where=f"{flags[0]} {folder}")
+    from citygan.data.layouts import scan
+
+    tree = scan(folder)
+    there = {os.path.splitext(name)[0]: tree.path(name) for name in tree.pictures}
+    named = [(job, there.get(job.stem) or there.get(os.path.splitext(job.source.name)[0])) for job in jobs]
+    missing = [job.stem for job, file in named if file is None]
+    if missing:
+        raise DataError(
+            f"no namesake of {', '.join(missing[:NAMED])}{f' and {len(missing) - NAMED} more' if len(missing) > NAMED else ''}",
+            where=f"{flags[0]} {folder}",
+            hint="Every label map needs a picture of its name there, suffixes aside",
+        )
+    key = "picture" if photos is not None else "edges"
+    return [replace(job, **{key: file}) for job, file in named]  # type: ignore[arg-type]
+
+
 def outputs_of(job: Job, out: Path, suffix: str, samples: int) -> list[Path]:
     """The files a job becomes: STEM, or STEM-1 to STEM-K."""
     if samples == 1:
@@ -219,6 +269,8 @@ def split_for(translator: Translator | LabelMaker, data: PreparedSet, name: str,
         raise DataError(f"no {WHAT[painted]} to compare with", where=where, hint=hint)
     if kind not in split.arrays:
         raise DataError(f"no {WHAT[kind]}, which this run translates", where=where, hint=hint)
+    if isinstance(translator, Translator):
+        translator.edges_from(split)
     table = translator.classes
     if scored and not isinstance(translator, LabelMaker):
         table = table or translator.painted_classes
@@ -269,10 +321,8 @@ def translate_files(
 
         def translate_group() -> None:
             arrays = np.stack([picture.array for _, picture in group])
-            instances = None
-            if translator.needs_instances:
-                instances = np.stack([picture.instance for _, picture in group if picture.instance is not None])
-            versions = [translator.translate(arrays, instances=instances, sample=k, tile=tile) for k in range(samples)]
+            beside = {name: np.stack([picture.beside[name] for _, picture in group]) for name in group[0][1].beside}
+            versions = [translator.translate(arrays, **beside, sample=k, tile=tile) for k in range(samples)]
             for i, (job, picture) in enumerate(group):
                 files = outputs_of(job, out, suffix, samples)
                 futures = [writers.submit(_write, file, versions[k][i], palette) for k, file in enumerate(files)]
@@ -288,7 +338,7 @@ def translate_files(
             except CityganError as problem:
                 yield Outcome(job, [], problem)
                 continue
-            if group and (group[0][1].array.shape != picture.array.shape or len(group) == together):
+            if group and (group[0][1].shapes != picture.shapes or len(group) == together):
                 translate_group()
             group.append((job, picture))
             while len(writing) > together:
@@ -322,8 +372,13 @@ def _write(path: Path, picture: npt.NDArray[np.uint8], palette: npt.NDArray[np.u
 @dataclass(frozen=True)
 class _Input:
     array: npt.NDArray[Any]
-    instance: npt.NDArray[Any] | None
+    beside: dict[str, npt.NDArray[Any]]  # by the keywords of `Translator.translate`
     doubt: str | None = None
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of all its arrays: those of equal ones are translated together."""
+        return [array.shape for array in (self.array, *self.beside.values())]
 
 
 def _reader(
@@ -347,12 +402,12 @@ def _reader(
             if translator.pairs is not None and width == 2 * height:  # a pair like those it learnt from
                 array = array[:, :height] if translator.pairs == "AtoB" else array[:, height:]
             doubt = "a label map" if doubts and few_colours(array) else None
-            return _Input(np.ascontiguousarray(array), None, doubt)
+            return _Input(np.ascontiguousarray(array), edges_of(job, array), doubt)
         try:
             label = read_label(job.source, table or own, **limit)
         except DataError as problem:
             raise _as_it_is_here(problem, job.source, table or own, own, limit) from problem
-        instance = None
+        beside = edges_of(job, label)
         if convert is not None:
             label = convert[label]
         if translator.needs_instances:
@@ -364,7 +419,19 @@ def _reader(
                 raise DataError(
                     f"an instance map of {sizes[0]} for a label map ({job.source}) of {sizes[1]}", where=job.instance
                 )
-        return _Input(label, instance)
+            beside["instances"] = instance
+        return _Input(label, beside)
+
+    def edges_of(job: Job, array: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        file = job.picture or job.edges
+        if file is None:
+            return {}
+        found = read_photo(file, **limit) if job.picture is not None else read_source(file, **limit)[..., 0]
+        if found.shape[:2] != array.shape[:2]:
+            sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (found, array)]
+            what = "a picture" if job.picture is not None else "an edge map"
+            raise DataError(f"{what} of {sizes[0]} for {job.source} of {sizes[1]}: nothing is resized", where=file)
+        return {"pictures" if job.picture is not None else "edges": found}
 
     return read
 

@@ -83,7 +83,7 @@ class SplitTrios:
                 where=part.path,
                 hint="--data names another set",
             )
-        if not translator.protocol()["dropout"]:
+        if not translator.draws:
             self.lacking["samples"] = DataError(
                 f"the run draws nothing at random in the mode {translator.mode}: all samples of a picture are one",
                 hint="--mode paper",

@@ -77,6 +77,8 @@ class GeneratorTrial:
         self.inputs, self.outputs = built.inputs, built.outputs
         self.painting: dict[str, float] | None = None
         self.beside: str | None = None
+        if built.skeleton is not None:
+            self.titles = ("input", "edges", "generated", "real")
 
     def translator(self) -> Translator:
         """The network, used exactly as `citygan translate` would."""
@@ -109,8 +111,10 @@ class GeneratorTrial:
     def row(self, index: int) -> list[UInt8]:
         translator = self.translator()
         given = translator.given(self.split, index)
-        fake = translator.translate(given, **translator.beside(self.split, index))
-        return [translator.shown(given), fake, translator.real(self.split, index)]
+        beside = translator.beside(self.split, index)
+        fake, real = translator.translate(given, **beside), translator.real(self.split, index)
+        edges = [] if translator.skeleton is None else [translator.edge_picture(beside["pictures"])]
+        return [translator.shown(given), *edges, fake, real]
 
     def figures(self, indices: Sequence[int]) -> dict[str, float]:
         """Mean SSIM and PSNR, beside the painting's."""

@@ -37,6 +37,13 @@ def translate(
     split: Annotated[
         str | None, typer.Option(help="Split of a prepared set.  (default: val, else test or train)")
     ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Of an edge model: take edges from these pictures (graphics renderings), by name."
+        ),
+    ] = None,
+    edges: Annotated[Path | None, typer.Option(metavar="DIR", help="... or take these edge maps, by name.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="Versions of each picture: STEM-1 to STEM-K.")] = 1,
     tile: Annotated[
         str | None, typer.Option(metavar="WxH", help="Work in tiles to save memory; changes the picture.")
@@ -101,6 +108,7 @@ def translate(
     translator: Translator | LabelMaker
     if kind_of(folder) == SEGMENTER:
         of_generators = {"--samples": samples > 1, "--mode": mode, "--seed": seed is not None, "--tile": tile}
+        of_generators |= {"--photos": photos, "--edges": edges}
         flags = [flag for flag, given in {**of_generators, "--classes": classes}.items() if given]
         translator = _label_maker(folder, write or "rawid", suffix, device, precision, flags)
     else:
@@ -120,6 +128,9 @@ def translate(
     if prepared is not None:
         if table is not None:
             raise UsageError("--classes is not for a prepared set, which knows its classes", hint="Leave it out")
+        if photos is not None or edges is not None:
+            flag = "--edges" if photos is None else "--photos"
+            raise UsageError("a prepared set brings its own pictures", where=flag, hint="Leave it out")
         split = split or usual_split(translator, prepared, scored=False)
         say(f"translating {prepared.path}, split {split}")
         done = _prepared(translator, prepared, split, Path(out), force, missing, as_json, options)
@@ -127,7 +138,7 @@ def translate(
         if split is not None:
             raise UsageError("only a prepared set has splits", where="--split", hint="citygan translate demo out/")
         options |= {"table": table, "max_pixels": max_pixels}
-        done = _files(translator, inputs, Path(out), force, missing, as_json, options, failed)
+        done = _files(translator, inputs, Path(out), force, missing, as_json, options, failed, photos, edges)
     _finish(translator, done, failed, as_json)
     following = _next_command(translator, prepared, split, {"--run": run, "--checkpoint": checkpoint})
     if following is not None:
@@ -207,15 +218,17 @@ def _files(
     as_json: bool,
     options: dict[str, Any],
     failed: Problems,
+    photos: Path | None,
+    edges: Path | None,
 ) -> list[Path]:
     from citygan.files import clean_temporaries
     from citygan.progress import Progress, say
-    from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files
+    from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files, with_edges
 
     for given in inputs:
         if given != "-" and os.path.isdir(given):
             _check_outside(given, out)
-    jobs = find_jobs(inputs, translator.classes is not None)
+    jobs = with_edges(find_jobs(inputs, translator.classes is not None), translator, photos, edges)
     left = check_outputs(jobs, out, options["suffix"], options["samples"], force=force, missing=missing)
     _say_left(len(left), len(jobs))
     for folder in {file.parent for job in left for file in outputs_of(job, out, options["suffix"], 1)}:
