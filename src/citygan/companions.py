@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
+
 from citygan.config import Settings
-from citygan.data.store import WHAT, PreparedSet
+from citygan.data.store import WHAT, PreparedSet, Split, evenly
 from citygan.errors import DataError, UsageError
+from citygan.models.features import FeatureEncoder, gather
 from citygan.recipes.skeleton import Skeleton
 
 CG2REAL = "cg2real"  # the recipe of S-Flow GAN and pix2pixHD
@@ -102,3 +106,22 @@ def networks_beside(settings: Settings, skeleton: Skeleton | None) -> dict[str, 
         arguments |= {key: getattr(chosen, key) for key in ("width", "halvings", "clusters")}
         found["encoder"] = {"name": "features", "arguments": arguments}
     return found
+
+
+def cluster_features(encoder: FeatureEncoder, split: Split, settings: Settings, device: torch.device) -> None:
+    """Gathers the features of the training pictures' instances into the encoder's clusters, by class.
+
+    Of label ids where the set has labels, else of one class for all.
+    """
+    assert split.photo is not None and split.instance is not None
+    found = []
+    for index in evenly(len(split), settings.features.pictures):
+        photo = torch.from_numpy(np.array(split.photo[index])).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        instance = torch.from_numpy(np.asarray(split.instance[index]).astype(np.int32)).to(device)[None]
+        label = torch.zeros_like(instance)
+        if split.label is not None:
+            label = torch.from_numpy(np.array(split.label[index])).to(device)[None]
+        with torch.inference_mode():
+            features = encoder(photo[:, : encoder.first.in_channels], instance)
+        found.append(gather(features, instance, label))
+    encoder.cluster(found, settings.seed)

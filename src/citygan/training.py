@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from citygan.building import Built, build, steps_in_all
+from citygan.companions import cluster_features
 from citygan.config import Settings
-from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
+from citygan.data.store import SPLIT_ORDER, PreparedSet, Split, evenly
 from citygan.errors import DivergedError, printable
 from citygan.feeding import count_of, feed_of
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
+from citygan.models.features import FeatureEncoder
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
 from citygan.report import write_report
@@ -206,6 +208,7 @@ class _Run:
         write_bytes(self.path / "samples" / f"{step:08d}.png", encode_png(sheet(rows, self.trial.titles)))
 
     def _checkpoint(self, step: int, window: Window, score: bool) -> None:
+        self._gather_features()
         # every rank: averaging the norms' statistics is a message to all
         tensors = self.engine.tensors()
         if self.ranks.first:
@@ -223,9 +226,19 @@ class _Run:
                 self.validated(step, figures)
         self.ranks.wait()
 
+    def _gather_features(self) -> None:
+        """Gives the feature encoder the clusters that pictures are translated with."""
+        encoder = self.engine.networks.get("encoder")
+        if isinstance(encoder, FeatureEncoder):
+            used = self.engine.averages.get("encoder", encoder)
+            assert isinstance(used, FeatureEncoder)
+            cluster_features(used, self.data.split("train"), self.settings, self.device)
+            encoder.clusters.copy_(used.clusters)
+            encoder.counts.copy_(used.counts)
+
     def _validate(self) -> dict[str, float]:
         """Figures of validation pictures chosen evenly, always the same."""
-        return self.trial.figures(_evenly(len(self.validation), self.settings.train.validation_pictures))
+        return self.trial.figures(evenly(len(self.validation), self.settings.train.validation_pictures))
 
     def _state(self, step: int, figures: dict[str, float], window: Window) -> dict[str, Any]:
         kind = self.trial.kind
@@ -307,15 +320,10 @@ def rows_to_show(split: Split, wanted: int = SHEET_ROWS) -> list[int]:
     sequences = list(split.sequences().values())
     inside = {index for sequence in sequences for index in sequence}
     scenes = sorted([*sequences, *(range(i, i + 1) for i in range(len(split)) if i not in inside)], key=lambda s: s[0])
-    scenes = [scenes[i] for i in _evenly(len(scenes), wanted)]
+    scenes = [scenes[i] for i in evenly(len(scenes), wanted)]
     most = [1 + (len(scene) - 1) // FRAMES_APART for scene in scenes]
     counts = [1] * len(scenes)
     while sum(counts) < wanted and counts != most:
         fewest = min((i for i in range(len(scenes)) if counts[i] < most[i]), key=lambda i: counts[i])
         counts[fewest] += 1
-    return [scene[i] for scene, count in zip(scenes, counts, strict=True) for i in _evenly(len(scene), count)]
-
-
-def _evenly(count: int, wanted: int) -> list[int]:
-    wanted = min(count, wanted)
-    return [int((i + 0.5) * count / wanted) for i in range(wanted)]
+    return [scene[i] for scene, count in zip(scenes, counts, strict=True) for i in evenly(len(scene), count)]

@@ -334,6 +334,12 @@ def _open_items(file: Path, count: int, digest: object) -> list[Item]:
     return items
 
 
+def evenly(count: int, wanted: int) -> list[int]:
+    """Numbers of so many of `count` pictures, at most all, in even distances."""
+    wanted = min(count, wanted)
+    return [int((i + 0.5) * count / wanted) for i in range(wanted)]
+
+
 def partial_folder(path: Path) -> Path:
     """Where a set is put together: hidden, beside its final place."""
     return path.with_name(f".{path.name}.partial")
