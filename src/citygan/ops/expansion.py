@@ -130,7 +130,7 @@ class _Expansion(torch.autograd.Function):
 
 
 def _even(padded: Tensor, dim: int, *filters: tuple[Tensor, tuple[float, ...]], add: bool = False) -> None:
-    """Puts, or adds, into each tensor the sums over windows along `dim` with weights that are the same on both sides."""
+    """Sums over windows along `dim`, put into or added to each tensor; weights are the same on both sides."""
     n = len(filters[0][1]) - 1
     length = padded.shape[dim] - 2 * n
     middle = padded.narrow(dim, n, length)

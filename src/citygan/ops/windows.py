@@ -72,7 +72,7 @@ class Window:
 
 
 def box(padded: Tensor, size: int, dim: int) -> Tensor:
-    """Sums over `size` neighbours along `dim`, which grows shorter by size - 1: by doubling, in log2(size) additions."""
+    """Sums over `size` neighbours along `dim`, which grows shorter by size - 1: by doubling, in few additions."""
     length = padded.shape[dim] - size + 1
     sums, parts, done = padded, [], 0  # sums over 1, 2, 4, ... neighbours; those that `size` is made of, side by side
     for bit in range(size.bit_length()):
