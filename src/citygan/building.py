@@ -33,6 +33,7 @@ from citygan.sides import BOTH_SIDES, sides_of
 from citygan.train.distributed import Ranks
 from citygan.weightfiles import Found
 
+
 @dataclass(frozen=True)
 class Built:
     """A recipe, and what a checkpoint must say so that its networks can be built again.

@@ -59,14 +59,20 @@ def arrays_beside(settings: Settings, data: PreparedSet, skeleton: Skeleton | No
             raise UsageError("motion is learnt from pairs of frames", where=", ".join(motion), hint=hint)
         return found
     if not split.pairs():
-        why = "no sequences" if not split.sequences() else "no two frames of a sequence with numbers one after the other"
+        why = (
+            "no sequences" if not split.sequences() else "no two frames of a sequence with numbers one after the other"
+        )
         hint = "A model of pictures learns from it: --model sflow"
-        raise DataError(f"the split train has {why}, and this model learns from pairs of frames", where=data.path, hint=hint)
+        raise DataError(
+            f"the split train has {why}, and this model learns from pairs of frames", where=data.path, hint=hint
+        )
     if settings.losses.lambda_warp > 0 or settings.video.masked:
         if split.flow is None or split.occlusion is None:
             what = "losses.lambda_warp" if settings.losses.lambda_warp > 0 else "video.masked"
             hint = f"Prepare it with --flow, or --set {what}={'0' if 'lambda' in what else 'false'}"
-            raise DataError(f"{what} needs the set's flow and occlusion, and there are none", where=data.path, hint=hint)
+            raise DataError(
+                f"{what} needs the set's flow and occlusion, and there are none", where=data.path, hint=hint
+            )
         found += ["flow", "occlusion"]
     return found
 

@@ -91,9 +91,9 @@ def evaluate_run(
     else:
         translator = run
     if edges_of is not None:
-        if translator.skeleton is None:
+        if translator.guides.skeleton is None:
             raise UsageError("this run is shown no edges", where="--edges-of", hint="Leave it out")
-        translator.edges_of = edges_of
+        translator.guides.edges_of = edges_of
     if metrics is None and translator.painted_classes is not None:
         work = Work(["miou"], weights, per_image, plots, force, progress)
     from citygan.translation import split_for
@@ -312,7 +312,7 @@ def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
 
 def _edges_protocol(translator: Translator, part: Split) -> dict[str, Any]:
     """Where the edges come from that a run was shown."""
-    array = translator.edges_from(part)
+    array = translator.guides.edges_from(part)
     if array is None:
         return {}
     return {"edges_of": "target photo" if array == translator.output_kind else WHAT[array]}

@@ -16,12 +16,10 @@ from citygan.batch import Batch
 from citygan.data.store import WHAT, Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
+from citygan.guides import Beside, Guides, cut, guides_of, sample_seed, several
 from citygan.models import GENERATORS, lookup
-from citygan.models.dned import DNED, draw_fusion
-from citygan.models.features import FeatureEncoder
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say
-from citygan.recipes.skeleton import Skeleton
 from citygan.recipes.views import View, keeps, picture_of
 from citygan.runs import GENERATOR, check_kind, checkpoint_folder
 from citygan.sides import Sides, to_uint8
@@ -48,11 +46,7 @@ class Translator(Sides):
         step: Steps it was trained for.
         settings: The settings of the run, as nested values.
         pairs: `AtoB` or `BtoA` where it learnt from side-by-side pictures: which half is the input.
-        skeleton: The edge map that it is shown; None: none.
-        dned: The edge network; None: the edges are the Laplacian's.
-        encoder: The feature encoder whose clusters it is shown; None: no features.
-        edges_of: The pictures of a prepared set that edges are taken from: `source`, `photo`, or `auto`: source
-            pictures where there are any. The edges of the very photo that is to be painted leak it.
+        guides: What it is shown beside that; None: nothing.
     """
 
     def __init__(
@@ -69,16 +63,10 @@ class Translator(Sides):
         step: int = 0,
         settings: dict[str, Any] | None = None,
         pairs: str | None = None,
-        skeleton: Skeleton | None = None,
-        dned: nn.Module | None = None,
-        encoder: FeatureEncoder | None = None,
-        edges_of: str = "auto",
+        guides: Guides | None = None,
     ) -> None:
         self.generator = generator
-        self.skeleton = skeleton
-        self.dned = dned
-        self.encoder = encoder
-        self.edges_of = edges_of
+        self.guides = guides or Guides()
         super().__init__(inputs, outputs, device)
         self.mode = mode
         self.seed = seed
@@ -92,39 +80,18 @@ class Translator(Sides):
 
     @property
     def needs_instances(self) -> bool:
-        return self.encoder is not None or super().needs_instances
+        return self.guides.encoder is not None or super().needs_instances
 
     @property
     def draws(self) -> bool:
         """Whether samples of a picture differ: by dropout, by the edge network's fusion, by features."""
-        return _MODES[self.mode][1] or self.dned is not None or self.encoder is not None
-
-    def edges_from(self, split: Split) -> str | None:
-        """The array of a split that edges are taken from; None where the generator is shown none.
-
-        Raises:
-            DataError: The split has no such pictures.
-        """
-        if self.skeleton is None:
-            return None
-        wanted = ("source", "photo") if self.edges_of == "auto" else (self.edges_of,)
-        found = [name for name in wanted if name in split.arrays]
-        if not found:
-            raise DataError(
-                f"this run is shown edges, and the split has no {' and no '.join(WHAT[name] for name in wanted)}",
-                where=f"{split.path}",
-                hint="citygan translate takes them from --photos DIR or --edges DIR",
-            )
-        return found[0]
+        return _MODES[self.mode][1] or self.guides.draw
 
     def beside(self, split: Split, part: int | Sequence[int]) -> dict[str, Any]:
         """What `translate` is given beside the input of one or several pictures of a split, by keyword."""
-        found: dict[str, Any] = {}
+        found = self.guides.of_split(split, part)
         if self.needs_instances and split.instance is not None:
             found["instances"] = np.asarray(split.instance[part])
-        array = self.edges_from(split)
-        if array is not None:
-            found["pictures"] = np.asarray(getattr(split, array)[part])
         return found
 
     def protocol(self) -> dict[str, Any]:
@@ -143,8 +110,8 @@ class Translator(Sides):
             "dropout_seed": self.seed if dropout else None,
             "draws_averaged": 1,
             "precision": "bf16" if self.bf16 else "float32",
-            **({} if self.skeleton is None else {"edges": self.skeleton.to_dict()}),
-            **({} if self.encoder is None else {"features": "a cluster of its class for every instance"}),
+            **({} if self.guides.skeleton is None else {"edges": self.guides.skeleton.to_dict()}),
+            **({} if self.guides.encoder is None else {"features": "a cluster of its class for every instance"}),
         }
 
     def translate(
@@ -200,41 +167,15 @@ class Translator(Sides):
         if self.needs_instances:
             if instances is None:
                 raise DataError("this model draws on instance maps and there is none", hint="Give instance maps too")
-            beside["instance"] = _several(instances, 2)
+            beside["instance"] = several(instances, 2)
             if beside["instance"].shape != array.shape[:3]:
                 raise DataError(f"instances are {beside['instance'].shape}, labels {array.shape}")
-        if self.skeleton is not None:
-            beside["guide"] = self._guide(self.skeleton, pictures, edges, array.shape[:3])
+        with torch.inference_mode():
+            guide = self.guides.guide(pictures, edges, array.shape[:3], self.device)
+        if guide is not None:
+            beside["guide"] = guide
         found = self._translate(array, beside, sample, tile)
         return found[0] if single else found
-
-    @torch.inference_mode()
-    def _guide(
-        self, skeleton: Skeleton, pictures: npt.ArrayLike | None, edges: npt.ArrayLike | None, shape: tuple[int, ...]
-    ) -> npt.NDArray[Any]:
-        """What the edges that are shown come from: edge maps, float32 [N, H, W, 1], or pictures, uint8 [N, H, W, C]."""
-        if pictures is not None and edges is not None:
-            raise UsageError("pictures to take edges from, and edge maps", hint="Give one of them")
-        if edges is not None:
-            if skeleton.needs_picture:
-                raise DataError("this run's edge network looks at pictures, not at edge maps", hint="Give pictures")
-            given = _several(edges, 2)
-            _check_beside("edge maps", given, shape)
-            return (given / (255.0 if given.size and given.max() > 1 else 1.0)).astype(np.float32)[..., None]
-        if pictures is None:
-            raise DataError(
-                "this run is shown edges, and nothing is given to take them from",
-                hint="Give pictures, such as the graphics renderings (--photos DIR), or edge maps (--edges DIR)",
-            )
-        given = _several(pictures, 3)
-        _check_beside("pictures to take edges from", given, shape)
-        if given.dtype != np.uint8 or given.shape[-1] not in (1, 3):
-            raise DataError(f"expected uint8 pictures with 1 or 3 channels, got {given.dtype} {given.shape}")
-        if skeleton.needs_picture:
-            return np.repeat(given, 3, axis=-1) if given.shape[-1] == 1 else given
-        # of whole pictures, whatever tiles they are translated in
-        found = [skeleton.edges(self._scaled(given[i : i + 1])).cpu().numpy() for i in range(len(given))]
-        return np.concatenate(found).transpose(0, 2, 3, 1)
 
     def edge_picture(self, pictures: npt.ArrayLike, *, sample: int = 0) -> UInt8:
         """The edges that it is shown of one picture, as a picture.
@@ -245,11 +186,11 @@ class Translator(Sides):
         Returns:
             uint8 [H, W, 3], white where there is an edge.
         """
-        assert self.skeleton is not None
-        given = _several(pictures, 3)
-        guide = self._guide(self.skeleton, given, None, given.shape[:3])
+        given = several(pictures, 3)
         with torch.inference_mode():
-            edges = self._edges(self.skeleton, guide, sample)
+            guide = self.guides.guide(given, None, given.shape[:3], self.device)
+            assert guide is not None
+            edges = self.guides.edges(guide, self.device, sample)
         return to_uint8(edges.expand(-1, 3, -1, -1) * 2 - 1)[0]
 
     def translate_split(
@@ -303,17 +244,10 @@ class Translator(Sides):
             )
 
     @torch.inference_mode()
-    def _translate(
-        self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int] | None
-    ) -> UInt8:
+    def _translate(self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int] | None) -> UInt8:
         if tile is not None:
             try:
-                return np.stack(
-                    [
-                        self._tiled(array[i], _cut(beside, i), sample, tile)
-                        for i in range(len(array))
-                    ]
-                )
+                return np.stack([self._tiled(array[i], cut(beside, i), sample, tile) for i in range(len(array))])
             except Exception as problem:
                 if not is_out_of_memory(problem):
                     raise
@@ -329,7 +263,7 @@ class Translator(Sides):
             first = sum(map(len, done))
             part = slice(first, first + batch)
             try:
-                x = self._run(array[part], _cut(beside, part), sample)
+                x = self._run(array[part], cut(beside, part), sample)
             except Exception as problem:
                 if not is_out_of_memory(problem):
                     raise
@@ -345,9 +279,7 @@ class Translator(Sides):
             done.append(to_uint8(x))
         return np.concatenate(done)
 
-    def _tiled(
-        self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int]
-    ) -> UInt8:
+    def _tiled(self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int]) -> UInt8:
         """Overlapping tiles, each translated by itself and blended linearly where they overlap."""
         height, width = array.shape[:2]
         total: Tensor | None = None
@@ -355,7 +287,7 @@ class Translator(Sides):
         for top, bottom in _spans(height, tile[1]):
             for left, right in _spans(width, tile[0]):
                 part = (slice(top, bottom), slice(left, right))
-                of_tile = {name: given[part][None] for name, given in beside.items()}
+                of_tile = {name: given[None] for name, given in cut(beside, part).items()}
                 x = self._run(array[part][None], of_tile, sample)[0].cpu()
                 fade = _fade(bottom - top)[:, None] * _fade(right - left)[None, :]
                 if total is None:
@@ -381,54 +313,22 @@ class Translator(Sides):
         else:  # padded after it was encoded: a hole is in the middle of the picture as it was given
             x = F.pad(self.inputs(self.batch_of(array)), (0, columns, 0, rows), mode="replicate")
         statistics, dropout = _MODES[self.mode]
-        seed = _sample_seed(self.seed, sample) if dropout else None
+        seed = sample_seed(self.seed, sample) if dropout else None
         with (
             test_time(self.generator, statistics=statistics, dropout_seed=seed),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
         ):
             shown = [x]
-            if self.skeleton is not None:
-                guide = F.pad(self._edges(self.skeleton, beside["guide"], sample), (0, columns, 0, rows), mode="replicate")
-                shown.append(guide.to(x.dtype))
-            if self.encoder is not None:
+            if "guide" in beside:
+                edges = self.guides.edges(beside["guide"], self.device, sample)
+                shown.append(F.pad(edges.to(x.dtype), (0, columns, 0, rows), mode="replicate"))
+            if self.guides.encoder is not None:
                 assert instance is not None
-                shown.append(self.encoder.draw(instance, label, _sample_seed(self.seed, sample)).to(x.dtype))
+                shown.append(self.guides.features(instance, label, sample).to(x.dtype))
             x = torch.cat(shown, dim=1) if len(shown) > 1 else x
             y: Tensor = self.generator(x.contiguous(memory_format=torch.channels_last))
         x, y = (tensor[:, :, :height, :width].float() for tensor in (x, y))
         return picture_of(self.inputs, self.outputs, x, y)
-
-    def _edges(self, skeleton: Skeleton, guide: npt.NDArray[Any], sample: int) -> Tensor:
-        """What is shown of edges, [N, 1, H, W] in [0, 1]; of a drawn fusion in all samples but the first."""
-        if skeleton.needs_picture:
-            given = self._scaled(guide)
-        else:
-            given = torch.from_numpy(np.ascontiguousarray(guide)).to(self.device).permute(0, 3, 1, 2)
-        if self.dned is None:
-            return given
-        weights = None
-        if sample > 0:
-            learnt = self.dned.fusion.detach().cpu()
-            weights = draw_fusion(learnt, skeleton.concentration, _sample_seed(self.seed, sample)).to(self.device)
-        return skeleton.of_logits(skeleton.logits(self.dned, given, given, weights))
-
-
-Beside = dict[str, npt.NDArray[Any]]
-"""What belongs to the pictures of a batch: `instance` [N, H, W], `guide` [N, H, W, C]."""
-
-
-def _cut(beside: Beside, part: int | slice) -> Beside:
-    return {name: given[part] for name, given in beside.items()}
-
-
-def _several(given: npt.ArrayLike, single_rank: int) -> npt.NDArray[Any]:
-    array = np.asarray(given)
-    return array[None] if array.ndim == single_rank else array
-
-
-def _check_beside(what: str, given: npt.NDArray[Any], shape: tuple[int, ...]) -> None:
-    if given.shape[:3] != shape:
-        raise DataError(f"{what} are {given.shape}, the input is {shape}: nothing is resized")
 
 
 _MODES: dict[str, tuple[Statistics, bool]] = {
@@ -484,48 +384,24 @@ def load(
         why = f"no {problem}" if isinstance(problem, KeyError) else str(problem)
         raise DamagedError(f"its record does not describe a generator ({why})", where=folder) from problem
     generator = read_network(generator, folder, state, part, where)
-    skeleton, dned, encoder = _companions(folder, state, where)
     if bf16:
         round_weights(generator)
     chosen: Any = mode or inference
+    drawn = own_seed if seed is None else seed
     return Translator(
         generator,
         inputs,
         outputs,
         mode=chosen,
         device=where,
-        seed=own_seed if seed is None else seed,
+        seed=drawn,
         bf16=bf16,
         path=folder,
         step=step,
         settings=settings,
         pairs=pairs,
-        skeleton=skeleton,
-        dned=dned,
-        encoder=encoder,
+        guides=guides_of(folder, state, drawn, lambda network, name: read_network(network, folder, state, name, where)),
     )
-
-
-def _companions(
-    folder: Path, state: dict[str, Any], device: torch.device
-) -> tuple[Skeleton | None, nn.Module | None, FeatureEncoder | None]:
-    """The edge map that a checkpoint's generator is shown, the edge network and the feature encoder."""
-    found: dict[str, nn.Module] = {}
-    try:
-        record = state.get("skeleton")
-        skeleton = None if record is None else Skeleton(**record)
-        kinds: dict[str, type[nn.Module]] = {"dned": DNED, "encoder": FeatureEncoder}
-        wanted = [name for name in kinds if name in state["networks"]]
-        with torch.device("meta"):
-            found = {name: kinds[name](**state["networks"][name]["arguments"]) for name in wanted}
-    except Exception as problem:
-        raise DamagedError(f"its record does not describe what its generator is shown ({problem})", where=folder) from problem
-    for name, network in found.items():
-        part = f"{name}-ema" if f"{name}-ema" in state["files"] else name
-        found[name] = read_network(network, folder, state, part, device)
-    dned, encoder = found.get("dned"), found.get("encoder")
-    assert encoder is None or isinstance(encoder, FeatureEncoder)
-    return skeleton, dned if skeleton is not None and skeleton.network else None, encoder
 
 
 def outputs_of(state: Mapping[str, Any]) -> View:
@@ -554,10 +430,6 @@ def round_weights(generator: nn.Module) -> None:
     for module in generator.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.to(torch.bfloat16)
-
-
-def _sample_seed(seed: int, sample: int) -> int:
-    return int(np.random.SeedSequence((seed, 2, sample)).generate_state(1, np.uint64)[0])
 
 
 def _padded(side: int, multiple: int) -> int:

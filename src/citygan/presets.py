@@ -91,9 +91,9 @@ _SFLOW: Mapping[str, Any] = {**_HD, "edges": {"shown": True}, "dned": {"from_sha
 _PUBLIC: Mapping[str, Any] = {**_HD, "input": {**_HD["input"], "instance_edges": True}}
 # nothing is to be fetched, so L1 has to stand in the place of the perceptual loss
 _QUICK_HD: Mapping[str, Any] = {
-    "generator": {"width": 16, "blocks": 3, "halvings": 3},
-    "discriminator": {"width": 16, "receptive_field": 34},
-    "dned": {"width": 8},
+    "generator": {"name": "unet", "width": 16, "blocks": 9, "halvings": None},
+    "discriminator": {"width": 16},
+    "dned": {"width": 4},
     "losses": {"lambda_vgg": 0.0, "lambda_l1": 10.0},
     "weights": {"vgg16": "random"},
     "optimizer": {"rate": 5e-4},

@@ -140,7 +140,7 @@ def _curves(lines: list[dict[str, Any]]) -> str:
         points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         marker = "o" if name.startswith("val_") or len(points) == 1 else None
         axis.plot(*zip(*points, strict=True), marker=marker, markersize=3, linewidth=1)
-        for step, phase in begun[1:]:
+        for step, _ in begun[1:]:
             axis.axvline(step, color="0.6", linewidth=0.8, linestyle="--")
         axis.set_title(name, fontsize=9)
         axis.tick_params(labelsize=7)

@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-
 # the Laplacian's edges, chosen by looking at photos and at both renderings of the demo city (docs/edges.md)
 SMOOTHING, THRESHOLD, KERNEL = 1.25, 5.0, 1
 CONCENTRATION = 5.0  # of the draws around the edge network's fusion weights
@@ -363,8 +362,12 @@ class LossSettings:
         names = ("gan", "l1", "fm", "vgg", "dned", "flow", "warp")
         check(
             *(
-                (0.0 <= (v := getattr(self, f"lambda_{name}")) < math.inf, f"losses.lambda_{name}", v,
-                 "a finite number from 0")
+                (
+                    0.0 <= (v := getattr(self, f"lambda_{name}")) < math.inf,
+                    f"losses.lambda_{name}",
+                    v,
+                    "a finite number from 0",
+                )
                 for name in names
             ),
             (weights != (0, 0, 0), "losses", "all weights 0", "one of lambda_gan, lambda_l1 and lambda_vgg above 0"),

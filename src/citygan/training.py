@@ -274,7 +274,6 @@ class _Run:
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
 
-
     def _networks(self) -> dict[str, dict[str, Any]]:
         """Name and arguments of each network, by which it is built again."""
         networks = dict(self.built.networks)

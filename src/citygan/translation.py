@@ -155,7 +155,9 @@ def _folder_jobs(folder: Path, takes_labels: bool) -> list[Job]:
     return [Job(tree.path(name), os.path.splitext(name)[0]) for name in tree.pictures]
 
 
-def with_edges(jobs: Sequence[Job], translator: Translator | LabelMaker, photos: Path | None, edges: Path | None) -> list[Job]:
+def with_edges(
+    jobs: Sequence[Job], translator: Translator | LabelMaker, photos: Path | None, edges: Path | None
+) -> list[Job]:
     """The jobs of a run that is shown edges, each with its namesake, suffixes aside, from a folder.
 
     Args:
@@ -166,7 +168,7 @@ def with_edges(jobs: Sequence[Job], translator: Translator | LabelMaker, photos:
         UsageError: None is given, or both; or one for a run that is shown none.
         DataError: Jobs without a namesake.
     """
-    shown = isinstance(translator, Translator) and translator.skeleton is not None
+    shown = isinstance(translator, Translator) and translator.guides.skeleton is not None
     given = {"--photos": photos, "--edges": edges}
     flags = [flag for flag, folder in given.items() if folder is not None]
     if not shown:
@@ -192,8 +194,9 @@ def with_edges(jobs: Sequence[Job], translator: Translator | LabelMaker, photos:
     named = [(job, there.get(job.stem) or there.get(os.path.splitext(job.source.name)[0])) for job in jobs]
     missing = [job.stem for job, file in named if file is None]
     if missing:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         raise DataError(
-            f"no namesake of {', '.join(missing[:NAMED])}{f' and {len(missing) - NAMED} more' if len(missing) > NAMED else ''}",
+            f"no namesake of {', '.join(missing[:NAMED])}{more}",
             where=f"{flags[0]} {folder}",
             hint="Every label map needs a picture of its name there, suffixes aside",
         )
@@ -270,7 +273,7 @@ def split_for(translator: Translator | LabelMaker, data: PreparedSet, name: str,
     if kind not in split.arrays:
         raise DataError(f"no {WHAT[kind]}, which this run translates", where=where, hint=hint)
     if isinstance(translator, Translator):
-        translator.edges_from(split)
+        translator.guides.edges_from(split)
     table = translator.classes
     if scored and not isinstance(translator, LabelMaker):
         table = table or translator.painted_classes

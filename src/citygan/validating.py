@@ -13,11 +13,13 @@ from citygan.building import Built
 from citygan.config import Settings
 from citygan.data.labels import ClassTable
 from citygan.data.store import PreparedSet, Split
+from citygan.guides import Guides
 from citygan.infer import Translator
 from citygan.metrics.labelled import painted_ids
 from citygan.metrics.miou import confusion, segmentation_figure
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import psnr, ssim
+from citygan.models.dned import DNED
 from citygan.models.enhancer import LocalEnhancer
 from citygan.models.features import FeatureEncoder
 from citygan.recipes.skeleton import Skeleton
@@ -84,10 +86,11 @@ class GeneratorTrial:
         """The network, used exactly as `citygan translate` would."""
         mode: Any = self.settings.inference_mode
         used = {**self.engine.networks, **self.engine.averages}
-        generator, encoder = used["generator"], used.get("encoder")
+        generator, encoder, dned = used["generator"], used.get("encoder"), used.get("dned")
         if isinstance(generator, LocalEnhancer):
             generator.coarse_only = "global" in self.engine.phase.split()
-        assert encoder is None or isinstance(encoder, FeatureEncoder)
+        assert isinstance(encoder, FeatureEncoder | None) and isinstance(dned, DNED | None)
+        shown = dned if self.skeleton is not None and self.skeleton.network else None
         return Translator(
             generator,
             self.inputs,
@@ -95,9 +98,7 @@ class GeneratorTrial:
             mode=mode,
             device=self.engine.device,
             seed=self.settings.seed,
-            skeleton=self.skeleton,
-            dned=used["dned"] if self.skeleton is not None and self.skeleton.network else None,
-            encoder=encoder,
+            guides=Guides(self.skeleton, shown, encoder, self.settings.seed),
         )
 
     @property
@@ -113,7 +114,7 @@ class GeneratorTrial:
         given = translator.given(self.split, index)
         beside = translator.beside(self.split, index)
         fake, real = translator.translate(given, **beside), translator.real(self.split, index)
-        edges = [] if translator.skeleton is None else [translator.edge_picture(beside["pictures"])]
+        edges = [] if translator.guides.skeleton is None else [translator.edge_picture(beside["pictures"])]
         return [translator.shown(given), *edges, fake, real]
 
     def figures(self, indices: Sequence[int]) -> dict[str, float]:

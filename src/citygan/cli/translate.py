@@ -107,7 +107,12 @@ def translate(
     folder = checkpoint_folder(run, checkpoint or "last")
     translator: Translator | LabelMaker
     if kind_of(folder) == SEGMENTER:
-        of_generators = {"--samples": samples > 1, "--mode": mode, "--seed": seed is not None, "--tile": tile}
+        of_generators: dict[str, Any] = {
+            "--samples": samples > 1,
+            "--mode": mode,
+            "--seed": seed is not None,
+            "--tile": tile,
+        }
         of_generators |= {"--photos": photos, "--edges": edges}
         flags = [flag for flag, given in {**of_generators, "--classes": classes}.items() if given]
         translator = _label_maker(folder, write or "rawid", suffix, device, precision, flags)

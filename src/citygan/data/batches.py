@@ -113,11 +113,11 @@ class Feed:
         if not self.pairs:
             return self._batch(tensors, jitter, change)
         # [2N, ...]: the frames, then those after them
-        first, second = (
+        now, after = (
             self._batch({name: tensor[part] for name, tensor in tensors.items()}, jitter, change)
             for part in (slice(None, self.batch), slice(self.batch, None))
         )
-        return replace(first, following=second)
+        return replace(now, following=after)
 
     def _batch(self, tensors: dict[str, Tensor], jitter: Jitter | Scaling, change: ColourChange) -> Batch:
         photo = self._picture(tensors, "photo", jitter, change)

@@ -1,4 +1,4 @@
-"""CG2real: labels and an edge map to photos, and the networks that it is compared with (S-Flow GAN, sections 3.1 to 3.3).
+"""CG2real: labels and an edge map to photos, and what it is compared with (S-Flow GAN, sections 3.1 to 3.3).
 
     L = sum_k L_GAN(D_k) + lambda_FM sum_k L_FM(D_k) + lambda_VGG L_percep + lambda_DNED L_DNED          (equation 7)
     L_video = L + lambda_flow L_flow                                                                     (equation 9)
@@ -174,7 +174,9 @@ class CG2Real(Recipe):
         return torch.cat([condition, picture], dim=1) if self.conditional else picture
 
     def _dned(self, scenes: list[Scene]) -> dict[str, Tensor]:
-        terms = [dned_loss(s.logits, s.edges, self.balanced) for s in scenes if s.logits is not None and s.edges is not None]
+        terms = [
+            dned_loss(s.logits, s.edges, self.balanced) for s in scenes if s.logits is not None and s.edges is not None
+        ]
         return {"dned": self.losses.lambda_dned * torch.stack(terms).mean()} if terms else {}
 
     def _likeness(self, fake: Tensor, real: Tensor) -> dict[str, Tensor]:

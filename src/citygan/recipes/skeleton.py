@@ -42,7 +42,9 @@ class Skeleton:
         """[N, C, H, W] in [-1, 1] -> [N, 1, H, W], 0 and 1."""
         return edge_map(picture, smoothing=self.smoothing, threshold=self.threshold, ksize=self.kernel)
 
-    def logits(self, network: nn.Module, edges: Tensor, picture: Tensor | None, weights: Tensor | None = None) -> Tensor:
+    def logits(
+        self, network: nn.Module, edges: Tensor, picture: Tensor | None, weights: Tensor | None = None
+    ) -> Tensor:
         """The edge network's six outputs, [N, 6, H, W]: five sides, and last their fusion."""
         if self.network_input == "photo":
             assert picture is not None

@@ -55,4 +55,3 @@ class StepGraph:
                 recorded[name].copy_(tensor)
         self._graph.replay()
         return {name: loss.clone() for name, loss in self._losses.items()}
-
