@@ -28,11 +28,11 @@ BORDER = (0.14, 0.14, 0.4472, 0.4472, 0.4472)  # weights from the border inwards
 
 @dataclass(frozen=True, kw_only=True)
 class FarnebackSettings:
-    """Settings of the flow, named as OpenCV's."""
+    """Settings of the flow, named as OpenCV's. The defaults are those of `citygan.ops.flow`."""
 
     pyr_scale: float = 0.5
     """Size of a level of the pyramid to that of the one below, between 0 and 1."""
-    levels: int = 3
+    levels: int = 5
     """Levels above the full size, as far as both sides stay at least 32 px; 0 is none."""
     winsize: int = 15
     """Side in pixels of the window over which displacements are averaged; larger ones are steadier and blurrier."""
@@ -40,16 +40,16 @@ class FarnebackSettings:
     """Rounds a level."""
     poly_n: int = 5
     """Reach in pixels of the neighbourhood that a polynomial is fitted to."""
-    poly_sigma: float = 1.2
+    poly_sigma: float = 1.1
     """Deviation in pixels of the weights of that neighbourhood."""
-    gaussian: bool = False
+    gaussian: bool = True
     """Whether the window is a Gaussian of deviation 0.3 (winsize // 2) and not a box."""
 
     def __post_init__(self) -> None:
         rows = (
             (0 < self.pyr_scale < 1, "pyr_scale", "between 0 and 1"),
             (self.levels >= 0, "levels", "at least 0"),
-            (self.winsize >= 1, "winsize", "at least 1"),
+            (self.winsize >= 2, "winsize", "at least 2"),
             (self.iterations >= 1, "iterations", "at least 1"),
             (self.poly_n >= 1, "poly_n", "at least 1"),
             (0 < self.poly_sigma < math.inf, "poly_sigma", "above 0"),
@@ -64,7 +64,7 @@ class FarnebackSettings:
         reach = self.winsize // 2
         if not self.gaussian:
             return Window((1 / self.winsize,) * (reach + 1))  # an even window has a tap more than it is divided by
-        half = [math.exp(-(k**2) / (2 * (0.3 * reach) ** 2)) if k else 1.0 for k in range(reach + 1)]
+        half = [math.exp(-(k**2) / (2 * (0.3 * reach) ** 2)) for k in range(reach + 1)]
         total = 2 * sum(half) - half[0]
         return Window(tuple(weight / total for weight in half))
 

@@ -19,7 +19,7 @@ class Window:
     """Weights of a window, the same along both axes, odd in number and symmetric.
 
     Attributes:
-        half: From the middle outwards: the weight at distance 0, 1, 2, ...
+        half: From the middle outwards: the weights at distance 0, 1, and so on.
     """
 
     half: tuple[float, ...]
@@ -38,13 +38,11 @@ class Window:
         Returns:
             The same shape.
         """
-        return self._within(F.pad(maps, (self.reach,) * 4, mode="replicate")) if self.reach else self._within(maps)
+        return self._within(F.pad(maps, (self.reach,) * 4, mode="replicate"))
 
     def spread(self, gradient: Tensor) -> Tensor:
         """The adjoint of `average`: the gradient of its input, of that of its output."""
         r = self.reach
-        if not r:
-            return self._within(gradient)
         return fold(fold(self._within(F.pad(gradient, (2 * r,) * 4)), r, -2), r, -1)
 
     def _within(self, padded: Tensor) -> Tensor:
