@@ -146,6 +146,15 @@ class Split:
         path = self.path / "full" / f"{item.stem}.png"
         return path if path.is_file() else None
 
+    def following(self, index: int) -> int | None:
+        """The place of the next frame of its sequence; None at its end, before a gap, of a single picture."""
+        if index + 1 >= len(self.items):
+            return None
+        this, after = self.items[index], self.items[index + 1]
+        if this.sequence is None or this.frame is None or after.frame is None:
+            return None
+        return index + 1 if after.sequence == this.sequence and after.frame == this.frame + 1 else None
+
     def sequences(self) -> dict[str, range]:
         """The items of each sequence: sequences lie together, their frames in order."""
         found: dict[str, range] = {}
