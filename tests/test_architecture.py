@@ -31,7 +31,8 @@ ROOMS: dict[str, str] = {
     "presets": "errors",
     "data.labels": "errors yamlfile",
     "pictures": "errors files data.labels",
-    "data": "errors files yamlfile progress batch pictures data.labels",
+    "ops.flow": "errors",  # arrays alone, for `prepare`
+    "data": "errors files yamlfile progress batch pictures data.labels ops.flow",
     "ops": "errors",
     "models": "errors ops",
     "losses": "ops models",
@@ -91,6 +92,7 @@ TORCH_FREE = (
     "config",
     "presets",
     "pictures",
+    "ops.flow",
     "data",
     "runnames",
     "cli",

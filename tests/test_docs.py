@@ -390,8 +390,8 @@ def test_every_example_runs(
         if name == "own_generator":
             check_own_generator(folder, printed, monkeypatch, capsys)
         if name == "warp_with_flow":
-            still, warped = (float(line.split()[-1]) for line in printed.splitlines())
-            assert warped <= still
+            still, exact, found = (float(line.split()[-1]) for line in printed.splitlines())
+            assert exact < 0.7 * still and found < still
         if name == "evaluate_arrays":
             blurred, moved = (list(map(float, line.split()[1:])) for line in printed.splitlines()[1:3])
             assert blurred[0] > moved[0] and blurred[4] > moved[4]  # what its first lines say of SSIM and gradient
