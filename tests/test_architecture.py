@@ -68,8 +68,8 @@ ROOMS: dict[str, str] = {
     "foldertrios": "errors pictures data metrics sheets baseline frames",
     "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios foldertrios train runs",
     "segmented": "errors pictures data metrics baseline trios runs segmenting assembling",
-    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios foldertrios pairing train runs "
-    "infer segmenting assembling segmented translation",
+    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios foldertrios pairing train "
+    "runs infer segmenting assembling segmented translation",
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "

@@ -127,7 +127,7 @@ def details_of(result: dict[str, Any]) -> list[str]:
             lines.append(f"{name}: {like} equal to the real one (infinite), left out of the mean")
         if figure.get("subset_size"):
             lines.append(f"{name}: over subsets of {counted(figure['subset_size'], 'picture')}")
-        if figure.get("real"):
+        if figure.get("real") and figure["real"]["mean"] is not None:
             lines.append(f"{name}: {_text(name, figure['real'])} of the real pictures")
         if figure.get("rows"):
             rows = {**figure["rows"], "mean-colour": figure["mean_colour"]}

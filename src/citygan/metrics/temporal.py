@@ -13,7 +13,7 @@ frames in videos that stand still. Here it is the pixels that stand still, since
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from citygan.metrics.figures import Mean
-from citygan.metrics.metric import Following, Metric, Setup
+from citygan.metrics.metric import Following, Metric, Setup, not_started
 from citygan.metrics.pairs import UInt8, check_pair
 from citygan.ops.flow import dense_flow, occluded, settings_of
 
@@ -103,7 +103,7 @@ def differences(fake: UInt8, following: Following) -> tuple[Float32, Bool]:
     from citygan.ops.warping import inside, warp
 
     check_pair(following.fake, fake)
-    first, second = (torch.from_numpy(np.ascontiguousarray(x)).float() for x in (fake, following.fake))
+    first, second = (torch.from_numpy(x.astype(np.float32)) for x in (fake, following.fake))
     height, width = fake.shape[:2]
     first, second = (x.reshape(height, width, -1).permute(2, 0, 1)[None] for x in (first, second))
     flow = torch.from_numpy(following.flow).permute(2, 0, 1)[None]  # [1, 2, H, W]
@@ -112,8 +112,13 @@ def differences(fake: UInt8, following: Following) -> tuple[Float32, Bool]:
     return difference.numpy(), seen
 
 
-def _start(row: Metric, setup: Setup) -> Metric:
-    return replace(row, protocol={**row.protocol, **setup.motion})
+def _start(measure: Callable[..., float | None]) -> Callable[[Metric, Setup], Metric]:
+    """Starts a row; what it depends on besides, where the flow comes from, is known then."""
+
+    def start(row: Metric, setup: Setup) -> Metric:
+        return replace(row, measure=measure, protocol={**row.protocol, **setup.motion})
+
+    return start
 
 
 _FIGURE = "mean absolute difference of a frame and the next one warped to it by the real flow, over channels and pixels"
@@ -125,12 +130,12 @@ WARP_ERROR = Metric(
     range="0 to 255; read it beside that of the real frames",
     source="Lai et al. 2018, absolute differences",
     scope="picture",
-    measure=warp_error,
-    gather=lambda: Mean("no pixel is seen in two frames"),
+    measure=not_started,
+    gather=lambda: Mean("no two neighbouring frames that show the same pixel"),
     needs=("following",),
     of_real=True,
     protocol={"figure": _FIGURE, "pixels": "seen in both real frames", "data_range": 255, "pairs": "averaged"},
-    start=_start,
+    start=_start(warp_error),
 )
 FLICKER = Metric(
     name="flicker",
@@ -139,8 +144,8 @@ FLICKER = Metric(
     range="0 to 255; read it beside that of the real frames",
     source="VBench's temporal flickering, of pixels that stand still",
     scope="picture",
-    measure=flicker,
-    gather=lambda: Mean(f"nothing stands still: no pixel that is seen in two frames moves less than {STILL} px"),
+    measure=not_started,
+    gather=lambda: Mean(f"nothing stands still: no pixel of two neighbouring frames moves less than {STILL} px"),
     needs=("following",),
     of_real=True,
     protocol={
@@ -149,5 +154,5 @@ FLICKER = Metric(
         "data_range": 255,
         "pairs": "averaged",
     },
-    start=_start,
+    start=_start(flicker),
 )
