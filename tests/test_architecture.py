@@ -63,11 +63,13 @@ ROOMS: dict[str, str] = {
     "infer": "errors progress batch devices data data.labels models recipes train runs sides",
     "segmenting": "errors devices pictures data data.labels models recipes train runs infer",
     "translation": "errors files pictures data data.labels train sheets infer segmenting",
-    "trios": "errors pictures data metrics sheets baseline infer",
-    "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios train runs",
+    "frames": "errors data metrics",
+    "trios": "errors pictures data metrics sheets baseline infer frames",
+    "foldertrios": "errors pictures data metrics sheets baseline frames",
+    "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios foldertrios train runs",
     "segmented": "errors pictures data metrics baseline trios runs segmenting assembling",
-    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios pairing train runs infer "
-    "segmenting assembling segmented translation",
+    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios foldertrios pairing train "
+    "runs infer segmenting assembling segmented translation",
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "

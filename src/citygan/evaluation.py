@@ -26,6 +26,7 @@ from citygan.data.labels import ClassTable
 from citygan.data.store import WHAT, PreparedSet, Split, resolve_set
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.featurefile import FeatureFile
+from citygan.foldertrios import FolderTrios
 from citygan.metrics import Metric, Setup
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
@@ -33,7 +34,7 @@ from citygan.metrics.scoring import Trio
 from citygan.pairing import pair_folders, pictures_in
 from citygan.progress import say
 from citygan.segmented import check_classes, evaluate_segmenter, protocol_on
-from citygan.trios import SAMPLES, FolderTrios, SplitTrios
+from citygan.trios import SAMPLES, SplitTrios
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
@@ -126,6 +127,7 @@ def evaluate_run(
         draws=trios.draws,
         segmenter=None if looks is None else looks.about() | {"scored_as": protocol_on(looks, part)},
         painting=painter.kind,
+        motion=trios.motion,
         lacking=trios.lacking,
         memory=FeatureFile(prepared.path, split),
     )
@@ -206,7 +208,14 @@ def evaluate_folders(
             )
         painter = fit_painter(prepared)
     trios = FolderTrios(pairs, painter, table=table, show=plots is not None)
-    setup = Setup(device=device, weights=work.weights, classes=table, painting=painter.kind, lacking=trios.lacking)
+    setup = Setup(
+        device=device,
+        weights=work.weights,
+        classes=table,
+        painting=painter.kind,
+        motion=trios.motion,
+        lacking=trios.lacking,
+    )
     scores = work.score(trios, setup, painter)
     for side, picture in sorted(trios.doubted.items()):
         say(f"warning: --{side}: {picture} looks like a label map, and its colours were scored as a photo's")
@@ -216,7 +225,7 @@ def evaluate_folders(
         "data": {
             "fake_sha256": digests[0],
             "real_sha256": digests[1],
-            "sha256_of": "stems and RGB pixels, in the order of the stems",
+            "sha256_of": "stems and RGB pixels, in the order of the stems, their numbers by value",
         },
         "versions": versions(),
     }
@@ -270,7 +279,13 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
 
 def _lacking_in_arrays() -> dict[Any, CityganError]:
     hint = "citygan.evaluation.evaluate_run and evaluate_folders have them"
+    video = DataError(
+        "two arrays of pictures are no sequence",
+        hint="citygan.metrics.streaming.VideoFigures takes the frames of a video",
+    )
     return {
+        "following": video,
+        "frame": video,
         "ids": DataError("two arrays of pictures come without class table", hint=hint),
         "samples": DataError("two arrays of pictures hold one version of each", hint=hint),
     }

@@ -11,8 +11,9 @@ import typer
 
 # the names of citygan.metrics.METRICS, which --help does not wait for
 HELP = (
-    "Higher is better: ssim, psnr, colour, miou, fcn-score, diversity, diversity-l1; lower: l1, gradient, lpips, "
-    "lpips-vgg, fid, kid.  May be repeated.  (default: ssim, psnr, l1; of a run that makes label maps miou)"
+    "Higher is better: ssim, psnr, colour, sharpness, miou, fcn-score, diversity, diversity-l1; lower: l1, gradient, "
+    "lpips, lpips-vgg, fid, kid, warp-error, flicker, fvd.  May be repeated.  (default: ssim, psnr, l1; of a run that "
+    "makes label maps miou)"
 )
 
 

@@ -18,7 +18,6 @@ import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -147,16 +146,18 @@ class Split:
         path = self.path / "full" / f"{item.stem}.png"
         return path if path.is_file() else None
 
+    def following(self, index: int) -> int | None:
+        """The place of the next frame of its sequence; None at its end, before a gap, of a single picture."""
+        if index + 1 >= len(self.items):
+            return None
+        this, after = self.items[index], self.items[index + 1]
+        if this.sequence is None or this.frame is None or after.frame is None:
+            return None
+        return index + 1 if after.sequence == this.sequence and after.frame == this.frame + 1 else None
+
     def pairs(self) -> list[int]:
-        """The items that the next frame of their sequence stands right behind: no number between them is missing."""
-        return [
-            index
-            for index, (item, after) in enumerate(pairwise(self.items))
-            if item.sequence is not None
-            and item.sequence == after.sequence
-            and item.frame is not None
-            and after.frame == item.frame + 1
-        ]
+        """The items that have a next frame."""
+        return [index for index in range(len(self.items)) if self.following(index) is not None]
 
     def sequences(self) -> dict[str, range]:
         """The items of each sequence: sequences lie together, their frames in order."""
