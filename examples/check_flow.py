@@ -14,7 +14,6 @@ import argparse
 import numpy as np
 import torch
 
-from citygan.data.motion import follows
 from citygan.data.store import resolve_set
 from citygan.ops.warping import warp
 
@@ -28,9 +27,7 @@ def main() -> None:
     if split.photo is None or split.flow is None or split.occlusion is None:
         raise SystemExit(f"{split.path} has no photos with flow: citygan prepare FOLDER --flow")
     errors = []
-    for place, (item, following) in enumerate(zip(split.items, split.items[1:], strict=False)):
-        if not follows(item, following):
-            continue
+    for place in split.pairs():
         now, then, flow = (
             torch.from_numpy(array.astype(np.float32)).permute(2, 0, 1)[None]
             for array in (split.photo[place], split.photo[place + 1], split.flow[place])

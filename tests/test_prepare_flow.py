@@ -15,10 +15,10 @@ from citygan.cli import run
 from citygan.data import motion
 from citygan.data import prepare as prepare_module
 from citygan.data.labels import CAMVID11
-from citygan.data.motion import Pairs, follows
+from citygan.data.motion import Pairs
 from citygan.data.options import Options
 from citygan.data.prepare import prepare
-from citygan.data.store import Item, PreparedSet, Split, resolve_set
+from citygan.data.store import Item, PreparedSet, Split, follows, resolve_set
 from citygan.errors import Interrupted, UsageError
 from citygan.ops.flow import dense_flow, occluded, settings_of
 from citygan.ops.warping import warp
@@ -215,7 +215,7 @@ def test_a_set_without_flow_is_prepared_anew_by_force(tmp_path: Path, capsys: py
     before = tree_hashes(Path("data/film"))
     assert run([*command, "--flow"]) == 2
     told = capsys.readouterr().err
-    assert "exists already, without flow, data/film. --force prepares it anew, with it" in told
+    assert "exists already, without flow, data/film. --force prepares it anew, with that" in told
     assert tree_hashes(Path("data/film")) == before
     assert run([*command, "--flow", "--force"]) == 0
     assert PreparedSet.open("data/film").split("train").flow is not None

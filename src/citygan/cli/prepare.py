@@ -46,6 +46,10 @@ def prepare(
             "test; may be repeated.",
         ),
     ] = None,
+    edges: Annotated[
+        bool,
+        typer.Option("--edges", help="Keep the edges of the source pictures, or of the photos where there are none."),
+    ] = False,
     flow: Annotated[
         bool,
         typer.Option("--flow", help="Compute the optical flow between the frames of sequences, and what it occludes."),
@@ -87,6 +91,7 @@ def prepare(
         max_pixels=max_pixels,
         seed=seed,
         force=force,
+        edges=edges,
         flow=flow,
         flow_method=flow_method,
     )

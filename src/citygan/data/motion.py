@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from citygan.data.layouts import Fault
-from citygan.data.store import Array, Item
+from citygan.data.store import Array, Framed, Item, follows
 from citygan.data.workers import in_order
 from citygan.errors import UsageError, counted
 from citygan.ops.flow import dense_flow, occluded
@@ -24,26 +24,6 @@ SEEN_IN = {"photo", "pair", "source"}  # the files in which motion is seen
 
 Read = tuple[Item, bytes | None, dict[str, Array]]
 Task = tuple[int, "Job"]  # a job and its place in the plan
-
-
-class Framed(Protocol):
-    """What may be a frame: an entry of a source, an item of a set."""
-
-    @property
-    def sequence(self) -> str | None: ...
-
-    @property
-    def frame(self) -> int | None: ...
-
-
-def follows(before: Framed, after: Framed) -> bool:
-    """Whether `after` is the frame next to `before`: of the same sequence, and one number on."""
-    return (
-        before.sequence is not None
-        and before.sequence == after.sequence
-        and before.frame is not None
-        and after.frame == before.frame + 1
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Options:
     max_pixels: int = MAX_PIXELS
     seed: int = 0
     force: bool = False
+    edges: bool = False
     flow: bool = False
     flow_method: str | None = None
 

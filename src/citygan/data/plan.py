@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from citygan.data import motion, prospects
+from citygan.data import motion, outlines, prospects
 from citygan.data.labels import ClassTable, table_named
 from citygan.data.layouts import SECRET_TEST, Entry, Fault, Found, check_layout, read_layout
 from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, hold_out, parse_splits
@@ -76,10 +76,14 @@ class Plan:
 
     def arrays_of(self, job: Job) -> list[str]:
         """As `arrays`, of one picture."""
-        moving = motion.ARRAYS if job.split in self.flowing else ()
+        kinds = [kind for kind in ("photo", "label", "instance", "source") if kind in job.entry.files]
         if "pair" in job.entry.files:
-            return ["photo", "label" if self.table is not None else "source", *moving]
-        return [kind for kind in ("photo", "label", "instance", "source") if kind in job.entry.files] + [*moving]
+            kinds = ["photo", "label" if self.table is not None else "source"]
+        if job.split in self.flowing:
+            kinds += motion.ARRAYS
+        if self.options.edges and outlines.picture_with_edges(kinds):
+            kinds.append(outlines.ARRAY)
+        return kinds
 
     @cached_property
     def flowing(self) -> dict[str, motion.Pairs]:
@@ -115,6 +119,7 @@ class Plan:
     def needed_bytes(self) -> int:
         """What the set takes on the disk, about."""
         each = {"photo": 3, "label": 1, "instance": 2, "source": self.source_channels or 3, "flow": 4, "occlusion": 1}
+        each["edge"] = 1
         pixels = self.options.size[0] * self.options.size[1]
         total = 0
         for job in self.jobs:
@@ -159,7 +164,15 @@ class Plan:
             "seed": options.seed,
             "alpha": options.alpha,
             "flow": settings_of(options.motion) if options.flow else None,
+            "edges": self._edges,
         }
+
+    @cached_property
+    def _edges(self) -> dict[str, Any] | None:
+        """The settings of the edges, and by split whose they are; None without edges."""
+        if not self.options.edges:
+            return None
+        return outlines.settings_of({split: self.arrays(split) for split in self.counts})
 
     def lines(self) -> list[str]:
         """The plan in words."""
@@ -176,6 +189,8 @@ class Plan:
             lines.append(f"  {split}: {counted(count, 'picture')} ({kinds}) of {width}x{height}{more}{videos}")
         if self.options.flow:
             lines.append(f"  {motion.in_words(self.flowing, self.counts, self.options.motion)}")
+        if self._edges is not None:
+            lines.append(f"  {outlines.in_words(self._edges)}")
         width, height = self.options.size
         lines.append(f"  to {self.out}, {width}x{height} ({self.options.fit})")
         changed = [c for job in self.jobs if (c := self.options.fitting.aspect_change(job.original_size)) > 0.05]
@@ -210,6 +225,7 @@ class Plan:
             "fit": self.options.fit,
             "classes": None if self.table is None else self.table.name,
             "flow": self.recorded_options["flow"],
+            "edges": self._edges,
             "splits": splits,
             "needed_bytes": self.needed_bytes,
             "free_bytes": self.free_bytes,
@@ -273,6 +289,8 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
     plan = Plan(source, root, out, options, found.layout, table, jobs, found.faults + faults, found.notes, painted)
     if options.flow and jobs and not plan.flowing and (options.skip_bad or not faults):
         raise motion.nothing_flows(jobs)
+    if options.edges and jobs and not kinds & outlines.SEEN_IN:
+        raise UsageError("there are no pictures with edges, label maps alone", where="--edges", hint="Leave it out")
     if "instance" in kinds and "label" not in kinds:
         plan.notes.append("instance maps without label maps")
     plan.notes += prospects.notes({split: plan.arrays(split) for split in plan.counts}, options.size)

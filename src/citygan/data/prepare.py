@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from citygan import files
-from citygan.data import motion, prospects
+from citygan.data import motion, outlines, prospects
 from citygan.data.city import plan_demo, prepare_demo
 from citygan.data.labels import VOID
 from citygan.data.layouts import Fault, scan
@@ -83,6 +83,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         seed=options.seed,
         labels=Path("labels"),
         workers=options.workers,
+        edges=options.edges,
     )
     record = {
         "source": "demo",
@@ -104,6 +105,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
                 seed=options.seed,
                 workers=options.workers,
                 force=options.force,
+                edges=options.edges,
             )
         done = PreparedSet.open(plan.out)
         report.result = {"checksum": done.checksum}
@@ -154,7 +156,7 @@ def prepare(
         taken = [f"  {out} exists already: --force replaces it"] if out.exists() else []
         return Report([out], plan.to_json() | {"faults": _listed(plan.faults)}, plan.lines() + taken)
     check_free(out, options.force, _lacking(out, options))
-    with files.lock(out), opencv_in_one_thread(), resumable():
+    with files.lock(out), opencv_in_one_thread(), outlines.in_one_thread(options.edges), resumable():
         check_free(out, options.force)
         files.clean_temporaries(out.parent)
         plan = make_plan(source, options, out)
@@ -168,13 +170,14 @@ def prepare(
 
 def _lacking(out: Path, options: Options) -> str:
     """What is asked for and the set that is there has not, in words."""
-    if not options.flow or not (out / MANIFEST).exists():
+    asked = [pair for pair, given in ((("flow", "flow"), options.flow), (("edge", "edges"), options.edges)) if given]
+    if not asked or not (out / MANIFEST).exists():
         return ""
     try:
-        there = PreparedSet.open(out)
+        there = {kind for split in PreparedSet.open(out).splits.values() for kind in split.arrays}
     except CityganError:
         return ""
-    return "" if any(split.flow is not None for split in there.splits.values()) else "flow"
+    return " and ".join(word for kind, word in asked if kind not in there)
 
 
 def _check_places(source: Path, out: Path) -> None:

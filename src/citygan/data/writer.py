@@ -72,7 +72,7 @@ def check_free(path: Path, force: bool, lacking: str = "") -> None:
         raise UsageError("something else than a prepared set is there", where=path, hint="--out takes another name")
     if not force:
         what = f"exists already, without {lacking}" if lacking else "exists already"
-        again = "prepares it anew, with it" if lacking else "replaces it"
+        again = "prepares it anew, with that" if lacking else "replaces it"
         raise UsageError(what, where=path, hint=f"--force {again}, --out takes another name")
 
 
