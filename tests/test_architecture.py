@@ -31,9 +31,9 @@ ROOMS: dict[str, str] = {
     "presets": "errors",
     "data.labels": "errors yamlfile",
     "pictures": "errors files data.labels",
-    "ops.flow": "errors",  # arrays alone, for `prepare`
-    "data": "errors files yamlfile progress batch pictures data.labels ops.flow",
     "ops": "errors",
+    "ops.flow": "errors",  # arrays alone, for `prepare`
+    "data": "errors files yamlfile progress batch pictures data.labels ops",
     "models": "errors ops",
     "losses": "ops models",
     "recipes": "errors config batch models losses ops data.labels",

@@ -331,6 +331,7 @@ ARGUMENTS = {
     "evaluate_arrays": [],
     "read_prepared_set": ["data/demo"],
     "warp_with_flow": ["--side", "64", "--out", "warped.png"],
+    "check_flow": ["--data", "demo"],
     "own_generator": ["train", "--model", "flat", "--steps", "1", "--name", "flat", *NARROW],
     "own_metric": ["--metric", "brightness", "--run", "tiny"],
     "demo_sheet": ["--run", "tiny", "--scenes", "1", "--out", "sheet.png"],
@@ -393,6 +394,9 @@ def test_every_example_runs(
         if name == "warp_with_flow":
             still, exact, found = (float(line.split()[-1]) for line in printed.splitlines())
             assert exact < 0.7 * still and found < still
+        if name == "check_flow":
+            still, everywhere, seen, wrong = (float(line.split()[-1]) for line in printed.splitlines())
+            assert seen < everywhere < still < wrong
         if name == "evaluate_arrays":
             blurred, moved = (list(map(float, line.split()[1:])) for line in printed.splitlines()[1:3])
             assert blurred[0] > moved[0] and blurred[4] > moved[4]  # what its first lines say of SSIM and gradient

@@ -13,7 +13,7 @@ import pytest
 
 from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19
 from citygan.data.layouts import LAYOUTS, label_files, read_layout, scan
-from citygan.data.layouts.sequences import divide, group_of, hold_out, parse_splits
+from citygan.data.layouts.sequences import by_folder, divide, group_of, hold_out, parse_splits
 from citygan.data.layouts.types import Entry, Found
 from citygan.errors import DataError, UsageError
 from citygan.pictures import encode_png
@@ -140,14 +140,44 @@ def test_two_folders_of_pictures_are_picture_to_picture(tmp_path: Path) -> None:
 
 def test_sequences_by_folder(tmp_path: Path) -> None:
     for seq in ("seq0000", "seq0001"):
-        for i in (1, 2, 10):
+        for i in (8, 9, 10, 14):
             trees.photo_file(tmp_path / f"images/{seq}/f{i}.jpg", i)
             trees.label_file(tmp_path / f"seg_maps/{seq}/f{i}.png", i)
     found = read_layout(tmp_path)
     assert found.table is CITYSCAPES
     assert [(e.stem, e.sequence, e.frame) for e in found.splits[""]] == [
-        (f"{seq}/f{i}", seq, place) for seq in ("seq0000", "seq0001") for place, i in enumerate((1, 2, 10))
+        (f"{seq}/f{i}", seq, i - 8) for seq in ("seq0000", "seq0001") for i in (8, 9, 10, 14)
     ]
+
+
+def frames_of(names: tuple[str, ...]) -> list[tuple[str, int | None]]:
+    entries = by_folder([Entry(name, {"photo": f"images/seq0/{name}.png"}) for name in names])
+    assert {entry.sequence for entry in entries} == {"seq0"}
+    return [(entry.stem, entry.frame) for entry in entries]
+
+
+@pytest.mark.parametrize(
+    ("names", "frames"),
+    [
+        (("f1", "f2", "f10"), (0, 1, 9)),
+        (("f01", "f04", "f07", "f13"), (0, 1, 2, 4)),  # every third
+        (("a_1000", "a_1033", "a_1067", "a_1133", "a_1166"), (0, 1, 2, 4, 5)),  # milliseconds
+        (("front", "middle", "rear"), (0, 1, 2)),  # without numbers: by name
+        (("a1", "b1", "b2"), (0, 1, 2)),  # several words
+        (("a1_x", "a1_y"), (0, 1)),  # the number does not tell them apart
+        (("a2", "a1"), (1, 0)),
+    ],
+)
+def test_the_numbers_of_frames_tell_gaps(names: tuple[str, ...], frames: tuple[int, ...]) -> None:
+    assert sorted(frames_of(names)) == sorted(zip(names, frames, strict=True))
+    assert [frame for _, frame in frames_of(names)] == sorted(frames)
+
+
+def test_sequences_of_one_name_in_two_places_are_two() -> None:
+    entries = [Entry(f"{c}/seq0/{i}", {"photo": f"{c}/seq0/{i}.png"}) for c in ("a", "b") for i in range(2)]
+    assert [(e.sequence, e.frame) for e in by_folder(entries)] == [
+        ("a/seq0", 0), ("a/seq0", 1), ("b/seq0", 0), ("b/seq0", 1)
+    ]  # fmt: skip
 
 
 def test_labels_alone_and_photos_alone(tmp_path: Path) -> None:

@@ -633,7 +633,7 @@ sys.exit(run(sys.argv[2:]))
 """
 
 
-def _killed_and_finished(arguments: list[str], moments: list[int]) -> list[int]:
+def killed_and_finished(arguments: list[str], moments: list[int]) -> list[int]:
     """Kills a prepare at the given file operations, one after the other, then lets it finish; gives the exit codes."""
     codes = []
     for moment in [*moments, 10**9]:
@@ -648,7 +648,7 @@ def test_sigkill_at_any_file_operation_and_the_rerun_gives_the_same_bytes(tmp_pa
     rng = random.Random(3)
     for round_number in range(2):
         out = tmp_path / f"killed{round_number}"
-        codes = _killed_and_finished(
+        codes = killed_and_finished(
             [str(root), "--out", str(out), "--size", "16"], [rng.randint(1, 60) for _ in range(4)]
         )
         assert -9 in codes and codes[-1] in (0, 2), codes  # 2: the last kill came after all was done
@@ -714,7 +714,7 @@ def test_the_demo_city_survives_sigkill(tmp_path: Path) -> None:
     prepare_demo(out=tmp_path / "whole", limit=2, size=(32, 32), labels=None)
     rng = random.Random(5)
     arguments = ["demo", "--limit", "2", "--size", "32", "--out", str(tmp_path / "killed")]
-    codes = _killed_and_finished(arguments, [rng.randint(1, 120) for _ in range(4)])
+    codes = killed_and_finished(arguments, [rng.randint(1, 120) for _ in range(4)])
     assert -9 in codes and codes[-1] in (0, 2)
     for suffix in ("", "-graphics"):
         assert tree_hashes(tmp_path / f"killed{suffix}") == tree_hashes(tmp_path / f"whole{suffix}")

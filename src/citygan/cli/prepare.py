@@ -46,6 +46,17 @@ def prepare(
             "test; may be repeated.",
         ),
     ] = None,
+    edges: Annotated[
+        bool,
+        typer.Option("--edges", help="Keep the edges of the source pictures, or of the photos where there are none."),
+    ] = False,
+    flow: Annotated[
+        bool,
+        typer.Option("--flow", help="Compute the optical flow between the frames of sequences, and what it occludes."),
+    ] = False,
+    flow_method: Annotated[
+        str | None, typer.Option(metavar="farneback|dis", help="How, by OpenCV.  (default: farneback)")
+    ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="At most N pictures a split (demo: N scenes).")] = None,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Threads; they change no byte.  (default: cores)")
@@ -80,6 +91,9 @@ def prepare(
         max_pixels=max_pixels,
         seed=seed,
         force=force,
+        edges=edges,
+        flow=flow,
+        flow_method=flow_method,
     )
     if source is None:
         say("no SOURCE: rendering the built-in demo city (citygan prepare FOLDER takes pictures of your own)")

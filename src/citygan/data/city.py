@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from citygan import files
-from citygan.data import prospects
+from citygan.data import outlines, prospects
 from citygan.data.demo import Frame, render
 from citygan.data.labels import CITYSCAPES
 from citygan.data.store import Array, Item, PreparedSet, partial_folder
@@ -78,16 +78,25 @@ class DemoPlan:
     seed: int
     labels: Path | None
     workers: int = 1
+    edges: bool = False
 
     @property
     def graphics(self) -> Path:
         """The set of graphics renderings."""
         return self.out.with_name(self.out.name + "-graphics")
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What decides the bytes."""
-        return {"size": list(self.size), "limit": self.limit, "seed": self.seed}
+    def options(self, path: Path) -> dict[str, Any]:
+        """What decides the bytes of the set at `path`."""
+        options: dict[str, Any] = {"size": list(self.size), "limit": self.limit, "seed": self.seed}
+        if self.edges:
+            kinds = {"source", "photo"} if path == self.out else {"photo"}
+            splits = dict.fromkeys(scene.split for scene in self.scenes(path))
+            options["edges"] = outlines.settings_of(dict.fromkeys(splits, kinds))
+        return options
+
+    def scenes(self, path: Path) -> list[Scene]:
+        """The scenes of the set at `path`."""
+        return scenes(self.limit) if path == self.out else graphics_scenes(self.limit)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -120,7 +129,8 @@ class DemoPlan:
     def needed_bytes(self) -> int:
         """What the two sets take on the disk, about."""
         pixels = self.size[0] * self.size[1]
-        return pixels * (sum(self.counts.values()) * (3 + 1 + 2 + 3 + 4 + 1) + len(graphics_scenes(self.limit)) * 6)
+        photos, graphics = 3 + 1 + 2 + 3 + 4 + 1 + self.edges, 3 + 1 + 2 + self.edges
+        return pixels * (sum(self.counts.values()) * photos + len(graphics_scenes(self.limit)) * graphics)
 
 
 def plan_demo(
@@ -131,6 +141,7 @@ def plan_demo(
     seed: int,
     labels: Path | None,
     workers: int | None = None,
+    edges: bool = False,
 ) -> DemoPlan:
     """The plan of `prepare_demo`, checked.
 
@@ -141,7 +152,7 @@ def plan_demo(
         raise UsageError(f"expected at least 1 scene, got {limit}", where="--limit")
     if seed < 0:
         raise UsageError(f"expected 0 or more, got {seed}", where="--seed")
-    return DemoPlan(out or files.data_home() / "demo", size, limit, seed, labels, workers or default_workers())
+    return DemoPlan(out or files.data_home() / "demo", size, limit, seed, labels, workers or default_workers(), edges)
 
 
 def prepare_demo(
@@ -153,6 +164,7 @@ def prepare_demo(
     workers: int | None = None,
     force: bool = False,
     labels: Path | None = Path("labels"),
+    edges: bool = False,
 ) -> list[Path]:
     """Renders the demo city and prepares it.
 
@@ -164,6 +176,7 @@ def prepare_demo(
         workers: Threads; they change no byte.
         force: Replace what is there.
         labels: Where 16 label maps of the test split are put, unless the name is taken.
+        edges: Keep the edges of the graphics renderings too.
 
     Returns:
         The folders of the two sets.
@@ -172,8 +185,8 @@ def prepare_demo(
         UsageError: Both sets exist already.
         MachineError: No space, no permission, or another process prepares the same.
     """
-    plan = plan_demo(out=out, size=size, limit=limit, seed=seed, labels=labels, workers=workers)
-    with files.lock(plan.out), opencv_in_one_thread():
+    plan = plan_demo(out=out, size=size, limit=limit, seed=seed, labels=labels, workers=workers, edges=edges)
+    with files.lock(plan.out), opencv_in_one_thread(), outlines.in_one_thread(plan.edges):
         files.clean_temporaries(plan.out.parent)
         left = [path for path in (plan.graphics, plan.out) if not _is_there(path, plan, force)]
         if not left:
@@ -199,7 +212,7 @@ def _is_there(path: Path, plan: DemoPlan, force: bool) -> bool:
         made_by = PreparedSet.open(path).manifest.get("options")
     except (DamagedError, UsageError):
         made_by = None
-    if made_by != plan.options:
+    if made_by != plan.options(path):
         check_free(path, force)
     clean(path)
     return True
@@ -207,9 +220,9 @@ def _is_there(path: Path, plan: DemoPlan, force: bool) -> bool:
 
 def _prepare(plan: DemoPlan, path: Path, force: bool) -> None:
     with_photos = path == plan.out
-    todo = scenes(plan.limit) if with_photos else graphics_scenes(plan.limit)
+    todo = plan.scenes(path)
     total = sum(scene.frames for scene in todo)
-    writer = SetWriter(path, size=plan.size, plan={"demo": plan.options, "photos": with_photos})
+    writer = SetWriter(path, size=plan.size, plan={"demo": plan.options(path), "photos": with_photos})
     try:
         done = {
             item.stem
@@ -231,7 +244,7 @@ def _prepare(plan: DemoPlan, path: Path, force: bool) -> None:
         progress.close()
         if with_photos and plan.labels is not None:
             _write_label_maps(plan.labels, path)
-        writer.finish(_manifest(plan, with_photos), replace=force, default=with_photos)
+        writer.finish(_manifest(plan, path), replace=force, default=with_photos)
     finally:
         writer.close()
 
@@ -245,7 +258,10 @@ def _items(plan: DemoPlan, scene: Scene, with_photos: bool) -> Iterator[tuple[It
     for number, frame in enumerate(render(plan.seed, scene.number, scene.frames, plan.size, photo=with_photos)):
         item = Item(scene.stem(number), {}, plan.size, sequence, number if sequence else None)
         full = None if scene.split == "train" else encode_png(frame.label, palette=CITYSCAPES.palette)
-        yield item, full, _arrays(frame, with_photos)
+        arrays = _arrays(frame, with_photos)
+        if plan.edges and (edges := outlines.edge_array(arrays)) is not None:
+            arrays[outlines.ARRAY] = edges
+        yield item, full, arrays
 
 
 def _arrays(frame: Frame, with_photos: bool) -> dict[str, Array]:
@@ -276,13 +292,14 @@ def _write_label_maps(folder: Path, path: Path) -> None:
     say(f"{len(chosen)} label maps to try: {folder}/")
 
 
-def _manifest(plan: DemoPlan, with_photos: bool) -> dict[str, Any]:
+def _manifest(plan: DemoPlan, path: Path) -> dict[str, Any]:
+    with_photos = path == plan.out
     return {
         "source": "demo",
         "layout": "demo" if with_photos else "demo-graphics",
         "photo_channels": 3,
         "source_channels": 3 if with_photos else None,
         "classes": CITYSCAPES.to_dict(),
-        "options": plan.options,
+        "options": plan.options(path),
         "skipped": [],
     }

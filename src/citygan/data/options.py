@@ -7,6 +7,7 @@ from pathlib import Path
 
 from citygan.data.fitting import Fit, Mode
 from citygan.errors import UsageError, did_you_mean
+from citygan.ops.flow import DEFAULT_METHOD, check_method
 from citygan.pictures import MAX_PIXELS, Alpha
 
 LARGEST_SIDE = 16_384
@@ -35,6 +36,9 @@ class Options:
     max_pixels: int = MAX_PIXELS
     seed: int = 0
     force: bool = False
+    edges: bool = False
+    flow: bool = False
+    flow_method: str | None = None
 
     def __post_init__(self) -> None:
         for flag, value, choices in (
@@ -58,6 +62,15 @@ class Options:
             raise UsageError(
                 f"expected sides from 1 to {LARGEST_SIDE}, got {self.size[0]}x{self.size[1]}", where="--size"
             )
+        if self.flow_method is not None and not self.flow:
+            raise UsageError("there is no flow without --flow", where="--flow-method", hint="Give --flow too")
+        if self.flow:
+            check_method(self.motion, self.size)
+
+    @property
+    def motion(self) -> str:
+        """The method of flow, where there is flow."""
+        return self.flow_method or DEFAULT_METHOD
 
     @property
     def fitting(self) -> Fit:

@@ -11,13 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from citygan.data import prospects
+from citygan.data import motion, outlines, prospects
 from citygan.data.labels import ClassTable, table_named
 from citygan.data.layouts import SECRET_TEST, Entry, Fault, Found, check_layout, read_layout
 from citygan.data.layouts.sequences import DEFAULT_SPLITS, divide, hold_out, parse_splits
 from citygan.data.options import Options
 from citygan.data.workers import default_workers, in_order
 from citygan.errors import DataError, UsageError, counted, printable
+from citygan.ops.flow import settings_of
 from citygan.pictures import header
 from citygan.pictures.headers import Header
 
@@ -75,9 +76,23 @@ class Plan:
 
     def arrays_of(self, job: Job) -> list[str]:
         """As `arrays`, of one picture."""
+        kinds = [kind for kind in ("photo", "label", "instance", "source") if kind in job.entry.files]
         if "pair" in job.entry.files:
-            return ["photo", "label" if self.table is not None else "source"]
-        return [kind for kind in ("photo", "label", "instance", "source") if kind in job.entry.files]
+            kinds = ["photo", "label" if self.table is not None else "source"]
+        if job.split in self.flowing:
+            kinds += motion.ARRAYS
+        if self.options.edges and outlines.picture_with_edges(kinds):
+            kinds.append(outlines.ARRAY)
+        return kinds
+
+    @cached_property
+    def flowing(self) -> dict[str, motion.Pairs]:
+        """The splits that get flow: those with pictures that follow each other."""
+        if not self.options.flow:
+            return {}
+        seen = [job for job in self.jobs if motion.SEEN_IN & job.entry.files.keys()]
+        found = {split: motion.Pairs.of([job.entry for job in seen if job.split == split]) for split in self.counts}
+        return {split: pairs for split, pairs in found.items() if pairs.pairs}
 
     @cached_property
     def photo_channels(self) -> int | None:
@@ -103,7 +118,8 @@ class Plan:
     @property
     def needed_bytes(self) -> int:
         """What the set takes on the disk, about."""
-        each = {"photo": 3, "label": 1, "instance": 2, "source": self.source_channels or 3}
+        each = {"photo": 3, "label": 1, "instance": 2, "source": self.source_channels or 3, "flow": 4, "occlusion": 1}
+        each["edge"] = 1
         pixels = self.options.size[0] * self.options.size[1]
         total = 0
         for job in self.jobs:
@@ -147,7 +163,16 @@ class Plan:
             "limit": options.limit,
             "seed": options.seed,
             "alpha": options.alpha,
+            "flow": settings_of(options.motion) if options.flow else None,
+            "edges": self._edges,
         }
+
+    @cached_property
+    def _edges(self) -> dict[str, Any] | None:
+        """The settings of the edges, and by split whose they are; None without edges."""
+        if not self.options.edges:
+            return None
+        return outlines.settings_of({split: self.arrays(split) for split in self.counts})
 
     def lines(self) -> list[str]:
         """The plan in words."""
@@ -162,6 +187,10 @@ class Plan:
             videos = f", {counted(sequences, 'sequence')}" if sequences else ""
             kinds = ", ".join(self.arrays(split))
             lines.append(f"  {split}: {counted(count, 'picture')} ({kinds}) of {width}x{height}{more}{videos}")
+        if self.options.flow:
+            lines.append(f"  {motion.in_words(self.flowing, self.counts, self.options.motion)}")
+        if self._edges is not None:
+            lines.append(f"  {outlines.in_words(self._edges)}")
         width, height = self.options.size
         lines.append(f"  to {self.out}, {width}x{height} ({self.options.fit})")
         changed = [c for job in self.jobs if (c := self.options.fitting.aspect_change(job.original_size)) > 0.05]
@@ -186,6 +215,8 @@ class Plan:
             }
             for split, count in self.counts.items()
         }
+        for split, found in self.flowing.items():
+            splits[split] |= {"pairs": found.pairs, "gaps": found.gaps}
         return {
             "source": printable(self.source),
             "layout": self.layout,
@@ -193,6 +224,8 @@ class Plan:
             "size": list(self.options.size),
             "fit": self.options.fit,
             "classes": None if self.table is None else self.table.name,
+            "flow": self.recorded_options["flow"],
+            "edges": self._edges,
             "splits": splits,
             "needed_bytes": self.needed_bytes,
             "free_bytes": self.free_bytes,
@@ -241,6 +274,10 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
     divided = _divided(found, options)
     jobs, faults = _probe(root, divided, options)
     kinds = {kind for job in jobs for kind in job.entry.files}
+    if options.flow:
+        bad = motion.uneven(jobs)
+        faults += bad.values()
+        jobs = [job for place, job in enumerate(jobs) if place not in bad]
     if options.classes is not None and not kinds & {"label", "pair"}:
         raise UsageError("there are no label maps to read by a class table", where="--classes", hint="Leave it out")
     if table is None and "label" in kinds:
@@ -250,6 +287,10 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
             hint="Leave --format out, or name the table with --classes",
         )
     plan = Plan(source, root, out, options, found.layout, table, jobs, found.faults + faults, found.notes, painted)
+    if options.flow and jobs and not plan.flowing and (options.skip_bad or not faults):
+        raise motion.nothing_flows(jobs)
+    if options.edges and jobs and not kinds & outlines.SEEN_IN:
+        raise UsageError("there are no pictures with edges, label maps alone", where="--edges", hint="Leave it out")
     if "instance" in kinds and "label" not in kinds:
         plan.notes.append("instance maps without label maps")
     plan.notes += prospects.notes({split: plan.arrays(split) for split in plan.counts}, options.size)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from citygan import files
-from citygan.data import prospects
+from citygan.data import motion, outlines, prospects
 from citygan.data.city import plan_demo, prepare_demo
 from citygan.data.labels import VOID
 from citygan.data.layouts import Fault, scan
@@ -72,6 +72,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         ("--splits", options.splits),
         ("--hold-out", options.hold_out),
         ("--skip-bad", options.skip_bad),
+        ("--flow-method", options.flow_method),
     ):
         if given:
             raise UsageError("the demo city has nothing to choose there", where=flag, hint="Leave it out")
@@ -82,6 +83,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         seed=options.seed,
         labels=Path("labels"),
         workers=options.workers,
+        edges=options.edges,
     )
     record = {
         "source": "demo",
@@ -91,6 +93,8 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
         "splits": {split: {"items": count} for split, count in plan.counts.items()},
         "needed_bytes": plan.needed_bytes,
     }
+    if options.flow:
+        say("the demo city has its exact flow in any case: --flow adds nothing")
     report = Report([plan.out, plan.graphics], record, plan.lines())
     if not dry_run:
         with resumable():
@@ -101,6 +105,7 @@ def run_demo(options: Options, *, dry_run: bool) -> Report:
                 seed=options.seed,
                 workers=options.workers,
                 force=options.force,
+                edges=options.edges,
             )
         done = PreparedSet.open(plan.out)
         report.result = {"checksum": done.checksum}
@@ -150,8 +155,8 @@ def prepare(
         plan = make_plan(source, options, out)
         taken = [f"  {out} exists already: --force replaces it"] if out.exists() else []
         return Report([out], plan.to_json() | {"faults": _listed(plan.faults)}, plan.lines() + taken)
-    check_free(out, options.force)
-    with files.lock(out), opencv_in_one_thread(), resumable():
+    check_free(out, options.force, _lacking(out, options))
+    with files.lock(out), opencv_in_one_thread(), outlines.in_one_thread(options.edges), resumable():
         check_free(out, options.force)
         files.clean_temporaries(out.parent)
         plan = make_plan(source, options, out)
@@ -161,6 +166,18 @@ def prepare(
             return _failed(plan, plan.faults, tell_faults)
         files.check_space(out.parent, plan.needed_bytes)
         return _run(plan, tell_faults)
+
+
+def _lacking(out: Path, options: Options) -> str:
+    """What is asked for and the set that is there has not, in words."""
+    asked = [pair for pair, given in ((("flow", "flow"), options.flow), (("edge", "edges"), options.edges)) if given]
+    if not asked or not (out / MANIFEST).exists():
+        return ""
+    try:
+        there = {kind for split in PreparedSet.open(out).splits.values() for kind in split.arrays}
+    except CityganError:
+        return ""
+    return " and ".join(word for kind, word in asked if kind not in there)
 
 
 def _check_places(source: Path, out: Path) -> None:
@@ -197,7 +214,10 @@ def _decode_all(plan: Plan, writer: SetWriter, faults: list[Fault]) -> bool:
     progress = Progress(f"preparing {plan.out.name}", len(plan.jobs), count, unit="picture")
     try:
         workers = plan.options.workers or default_workers()
-        for (index, job), result in in_order(lambda task: (task, read_job(plan, task[1])), left, workers):
+        results = in_order(lambda task: (task, read_job(plan, task[1])), left, workers)
+        if plan.flowing:
+            results = motion.with_flow(results, plan.flowing, plan.options.motion, workers)
+        for (index, job), result in results:
             if isinstance(result, Fault):
                 faults.append(result)
             elif index < last.get(job.split, -1):
@@ -288,16 +308,36 @@ def _faults_file(out: Path) -> Path:
 
 def _census(plan: Plan, writer: SplitWriter) -> dict[str, Any]:
     """How many pictures, which classes occur, and which share of the pixels is void."""
-    counts = writer.label_counts()
+    counts = writer.value_counts("label")
     record: dict[str, Any] = {"items": len(writer.items)}
     if counts is not None and plan.table is not None:
         void = int(counts[plan.table.train_ids == VOID].sum())
         record["void_share"] = round(void / int(counts.sum()), 6)
         record["classes"] = [c.name for c in plan.table.classes if counts[c.id]]
+    hidden = writer.value_counts("occlusion")
+    if hidden is not None:
+        found = motion.Pairs.of(writer.items)
+        each = plan.options.size[0] * plan.options.size[1]
+        alone = (len(writer.items) - found.pairs) * each
+        share = (int(hidden[1]) - alone) / (found.pairs * each) if found.pairs else None
+        record |= {"pairs": found.pairs, "gaps": found.gaps}
+        record["occluded_share"] = None if share is None else round(share, 6)
     return record
 
 
 def _census_in_words(plan: Plan, record: dict[str, Any]) -> str:
+    return _classes_in_words(plan, record) + _flow_in_words(record)
+
+
+def _flow_in_words(record: dict[str, Any]) -> str:
+    if "pairs" not in record:
+        return ""
+    occluded = "" if record["occluded_share"] is None else f", {record['occluded_share']:.1%} of them occluded"
+    gaps = f", {counted(record['gaps'], 'gap')}" if record["gaps"] else ""
+    return f", flow between {counted(record['pairs'], 'pair')} of frames{occluded}{gaps}"
+
+
+def _classes_in_words(plan: Plan, record: dict[str, Any]) -> str:
     if "classes" not in record or plan.table is None:
         return ""
     trained = {c.name for c in plan.table.classes if c.train_id != VOID}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from citygan.data.fitting import OUTSIDE
 from citygan.data.layouts import Fault
+from citygan.data.outlines import ARRAY, edge_array
 from citygan.data.plan import Job, Plan, fault_of
 from citygan.data.store import Array, Item
 from citygan.errors import DataError
@@ -57,6 +58,8 @@ def read_job(plan: Plan, job: Job) -> Read | Fault:
         )
     if "source" in arrays and plan.source_channels == 1:
         arrays["source"] = arrays["source"][..., :1]
+    if plan.options.edges and (edges := edge_array(arrays)) is not None:
+        arrays[ARRAY] = edges
     entry = job.entry
     item = Item(entry.stem, dict(entry.files), job.original_size, entry.sequence, entry.frame, digest)
     return item, full, {kind: np.ascontiguousarray(array) for kind, array in arrays.items()}

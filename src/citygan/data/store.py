@@ -19,7 +19,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ ARRAYS: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
     "source": ("|u1", ((1,), (3,))),  # the input where it is a picture
     "flow": ("<f2", ((2,),)),  # pixels from this frame to the next: x, y
     "occlusion": ("|u1", ((),)),  # 1 = no correspondence in the next frame
+    "edge": ("|u1", ((),)),  # 1 = an edge of the source picture, or of the photo where there is none
 }
 
 WHAT = {"label": "label maps", "source": "source pictures", "photo": "photos"}  # the sides of a translation, in words
@@ -108,6 +109,26 @@ class Item:
         return cls(stem, names, (size[0], size[1]), sequence, frame, digest if isinstance(digest, str) else None)
 
 
+class Framed(Protocol):
+    """What may be a frame: an entry of a source, an item of a set."""
+
+    @property
+    def sequence(self) -> str | None: ...
+
+    @property
+    def frame(self) -> int | None: ...
+
+
+def follows(before: Framed, after: Framed) -> bool:
+    """Whether `after` is the frame next to `before`: of the same sequence, and one number on."""
+    return (
+        before.sequence is not None
+        and before.sequence == after.sequence
+        and before.frame is not None
+        and after.frame == before.frame + 1
+    )
+
+
 def is_safe_name(name: str) -> bool:
     """Whether a name from a manifest is a plain relative path: no ``..``, not absolute, no control characters."""
     parts = name.split("/")
@@ -132,6 +153,7 @@ class Split:
     source: np.memmap[Any, Any] | None = field(default=None, repr=False)
     flow: np.memmap[Any, Any] | None = field(default=None, repr=False)
     occlusion: np.memmap[Any, Any] | None = field(default=None, repr=False)
+    edge: np.memmap[Any, Any] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -148,12 +170,8 @@ class Split:
 
     def following(self, index: int) -> int | None:
         """The place of the next frame of its sequence; None at its end, before a gap, of a single picture."""
-        if index + 1 >= len(self.items):
-            return None
-        this, after = self.items[index], self.items[index + 1]
-        if this.sequence is None or this.frame is None or after.frame is None:
-            return None
-        return index + 1 if after.sequence == this.sequence and after.frame == this.frame + 1 else None
+        after = index + 1
+        return after if after < len(self.items) and follows(self.items[index], self.items[after]) else None
 
     def pairs(self) -> list[int]:
         """The items that have a next frame."""

@@ -55,11 +55,12 @@ def clean(path: Path) -> None:
             _plan_file(path).unlink(missing_ok=True)
 
 
-def check_free(path: Path, force: bool) -> None:
+def check_free(path: Path, force: bool, lacking: str = "") -> None:
     """Whether a set can be put there.
 
     Args:
         force: A prepared set that is there may be replaced; nothing else ever.
+        lacking: What was asked for and the set that is there has not, in words.
 
     Raises:
         UsageError: Something is there.
@@ -70,7 +71,9 @@ def check_free(path: Path, force: bool) -> None:
     if not (path / MANIFEST).exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UsageError("something else than a prepared set is there", where=path, hint="--out takes another name")
     if not force:
-        raise UsageError("exists already", where=path, hint="--force replaces it, --out takes another name")
+        what = f"exists already, without {lacking}" if lacking else "exists already"
+        again = "prepares it anew, with that" if lacking else "replaces it"
+        raise UsageError(what, where=path, hint=f"--force {again}, --out takes another name")
 
 
 class SetWriter:
@@ -218,9 +221,9 @@ class SplitWriter:
             _write_all(self._journal, item.to_json().encode("ascii"))
         self.items.append(item)
 
-    def label_counts(self) -> npt.NDArray[np.int64] | None:
-        """int64 [256]: pixels of each id in the labels written; None without labels."""
-        array = self._arrays.get("label")
+    def value_counts(self, kind: str) -> npt.NDArray[np.int64] | None:
+        """int64 [256]: pixels of each value in what is written of an array of bytes; None without that array."""
+        array = self._arrays.get(kind)
         return None if array is None else array.value_counts(len(self.items))
 
     def finish(self) -> dict[str, Any]:

@@ -53,11 +53,6 @@ def _farneback(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> n
 
 
 def _dis(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    if max(first.shape) < DIS_SMALLEST:
-        raise UsageError(
-            f"flow by dis needs a side of {DIS_SMALLEST} pixels, got {first.shape[1]}x{first.shape[0]}",
-            hint="farneback takes any size",
-        )
     # it keeps buffers between calls, so each call, and with it each thread, has one of its own
     operator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return operator.calc(first, second, np.zeros((*first.shape, 2), np.float32))
@@ -67,17 +62,23 @@ METHODS: dict[str, Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], npt.
     "farneback": _farneback,
     "dis": _dis,
 }
+DEFAULT_METHOD = "farneback"
 
 
-def check_method(method: str) -> None:
-    """Whether there is a method of that name.
+def check_method(method: str, size: tuple[int, int] | None = None) -> None:
+    """Whether there is a method of that name, for pictures of a (width, height).
 
     Raises:
-        UsageError: There is none; the names are listed.
+        UsageError: There is none; the names are listed. Or it does not take pictures that small.
     """
     if method not in METHODS:
         hint = f"{did_you_mean(method, METHODS)}There are {', '.join(METHODS)}"
         raise UsageError(f"no method of flow '{method}'", hint=hint)
+    if method == "dis" and size is not None and max(size) < DIS_SMALLEST:
+        raise UsageError(
+            f"flow by dis needs a side of {DIS_SMALLEST} pixels, got {size[0]}x{size[1]}",
+            hint="farneback takes any size",
+        )
 
 
 def settings_of(method: str) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def settings_of(method: str) -> dict[str, Any]:
 
 
 def dense_flow(
-    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], method: str = "farneback"
+    first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8], method: str = DEFAULT_METHOD
 ) -> npt.NDArray[np.float32]:
     """Where each pixel of one picture has gone in the next.
 
@@ -103,7 +104,7 @@ def dense_flow(
         UsageError: No such method, or pictures that are too small for it.
         ValueError: Pictures of two sizes, or not uint8.
     """
-    check_method(method)
+    check_method(method, first.shape[1::-1])
     if first.shape[:2] != second.shape[:2] or first.dtype != np.uint8 or second.dtype != np.uint8:
         raise ValueError(
             f"flow needs two uint8 pictures of one size, got {first.dtype} {first.shape} and "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from statistics import median_low
 from typing import TypeVar
 
 from citygan.data.layouts.sorting import SEQUENCE_FOLDER
@@ -54,16 +55,47 @@ def by_number(entries: list[Entry], *, widest_step: int) -> list[Entry]:
 
 
 def by_folder(entries: list[Entry]) -> list[Entry]:
-    """Frames by the folder that holds them, where it is named as a sequence (``seq0000``)."""
-    groups: dict[str | None, list[Entry]] = defaultdict(list)
+    """Frames by the folder that holds them, where it is named as a sequence (``seq0000``).
+
+    Where the names of all frames of a folder are one word and a number, the numbers tell which frames are missing: most
+    steps between them are those of consecutive frames. Otherwise all follow each other in order of name.
+    """
+    groups: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        folders = next(iter(entry.files.values())).split("/")[:-1]
-        groups[next((folder for folder in reversed(folders) if SEQUENCE_FOLDER.fullmatch(folder)), None)].append(entry)
+        groups[_sequence_path(entry)].append(entry)
+    names = Counter(path.rpartition("/")[2] for path in groups if path)
     result: list[Entry] = []
-    for name, members in groups.items():
-        framed = name is not None and len(members) > 1
-        result += [replace(e, sequence=name, frame=i) if framed else e for i, e in enumerate(members)]
+    for path, members in groups.items():
+        if not path or len(members) == 1:
+            result += members
+            continue
+        name = path.rpartition("/")[2]
+        name = name if names[name] == 1 else path
+        result += [replace(entry, sequence=name, frame=frame) for frame, entry in _numbered(members)]
     return result
+
+
+def _sequence_path(entry: Entry) -> str:
+    """The path of the folder that is named as a sequence; '' where there is none."""
+    folders = next(iter(entry.files.values())).split("/")[:-1]
+    while folders and not SEQUENCE_FOLDER.fullmatch(folders[-1]):
+        folders.pop()
+    return "/".join(folders)
+
+
+def _numbered(members: list[Entry]) -> list[tuple[int, Entry]]:
+    """Frames with their numbers, from 0 and one apart where they follow each other, in order."""
+    matches = [_NUMBER.fullmatch(entry.stem.rpartition("/")[2]) for entry in members]
+    numbers = [int(match[2]) for match in matches if match is not None]
+    words = {match[1] for match in matches if match is not None}
+    if len(words) != 1 or len(set(numbers)) < len(members):
+        return list(enumerate(members))
+    ordered = sorted(zip(numbers, members, strict=True), key=lambda pair: pair[0])
+    steps = [after - before for (before, _), (after, _) in pairwise(ordered)]
+    usual = median_low(steps)
+    # numbers may be times, whose steps vary a little
+    frames = accumulate((max(1, round(step / usual)) for step in steps), initial=0)
+    return [(frame, entry) for frame, (_, entry) in zip(frames, ordered, strict=True)]
 
 
 # dividing
