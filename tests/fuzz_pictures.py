@@ -94,7 +94,9 @@ def fuzz_seeds() -> list[bytes]:
         (Image.fromarray(np.dstack([PHOTO, PHOTO[..., 0]])), "PNG", {"exif": exif(8)}),
         (Image.fromarray(IDS > 3), "PNG", {}),
     ]
-    return [saved(image, kind, **options) for image, kind, options in images]
+    wide = np.dstack([IDS, IDS, IDS]).astype(np.uint16) * (1, 7, 0)
+    of_16_bits = pictures.encode_png(wide.astype(np.uint16))
+    return [*(saved(image, kind, **options) for image, kind, options in images), of_16_bits]
 
 
 def fuzz(count: int, seed: int = 0) -> int:
@@ -105,6 +107,7 @@ def fuzz(count: int, seed: int = 0) -> int:
     reads: list[Callable[[pictures.Picture], object]] = [
         lambda p: pictures.photo_of(p, "x"),
         lambda p: pictures.index_of(p, "x"),
+        lambda p: pictures.second_channel(p, "x"),
         lambda p: pictures.label_of(p, "x", CAMVID11),
         lambda p: pictures.label_of(p, "x", CAMVID11, painted=True),
     ]

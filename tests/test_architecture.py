@@ -29,7 +29,8 @@ ROOMS: dict[str, str] = {
     "settings": "",
     "config": "errors yamlfile settings",
     "presets": "errors",
-    "data.labels": "errors yamlfile",
+    "data.classrows": "",
+    "data.labels": "errors yamlfile data.classrows",
     "pictures": "errors files data.labels",
     "ops": "errors",
     "ops.flow": "errors",  # arrays alone, for `prepare`

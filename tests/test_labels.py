@@ -7,7 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from citygan.data.labels import CAMVID11, CAMVID32, CITYSCAPES, CITYSCAPES19, TABLES, VOID, ClassTable, table_named
+from citygan.data.labels import (
+    CAMVID11,
+    CAMVID32,
+    CITYSCAPES,
+    CITYSCAPES19,
+    GTA5,
+    SYNTHIA,
+    SYNTHIA16,
+    SYNTHIA_CLASSES,
+    SYNTHIA_SEQS,
+    TABLES,
+    VOID,
+    ClassTable,
+    plainest,
+    table_named,
+)
 from citygan.errors import UsageError
 
 
@@ -44,6 +59,83 @@ def test_camvid_has_eleven_classes_both_ways() -> None:
     assert [c.name for c in CAMVID32.classes] == sorted((c.name for c in CAMVID32.classes), key=str.lower)
     assert CAMVID32.train_names == CAMVID11.train_names
     assert [c.name for c in CAMVID32.classes if c.train_id == VOID] == ["Void"]
+
+
+# SYNTHIA's ids as the public readers of domain adaptation map them to Cityscapes' train ids; all else is void
+SYNTHIA_TRAIN_IDS = {
+    3: 0,
+    4: 1,
+    2: 2,
+    21: 3,
+    5: 4,
+    7: 5,
+    15: 6,
+    9: 7,
+    6: 8,
+    16: 9,
+    1: 10,
+    10: 11,
+    17: 12,
+    8: 13,
+    18: 14,
+    19: 15,
+    20: 16,
+    12: 17,
+    11: 18,
+}
+
+
+def test_synthia_maps_to_the_classes_of_cityscapes_id_by_id() -> None:
+    assert SYNTHIA.ids == tuple(range(23))
+    for number in range(256):
+        assert SYNTHIA.train_ids[number] == SYNTHIA_TRAIN_IDS.get(number, VOID), number
+    assert SYNTHIA.train_names == CITYSCAPES.train_names
+    assert SYNTHIA.colour_ids[(102, 102, 156)] == 21  # walls and lane markings are painted alike
+    assert SYNTHIA.classes[5].colour == (64, 64, 128) and SYNTHIA.classes[14].colour == (128, 64, 64)
+
+
+def test_synthia_is_scored_on_sixteen_classes_or_thirteen_of_them() -> None:
+    sixteen, thirteen = SYNTHIA_CLASSES[16], SYNTHIA_CLASSES[13]
+    assert len(sixteen) == 16 and set(CITYSCAPES.train_names) - set(sixteen) == {"terrain", "truck", "train"}
+    assert len(thirteen) == 13 and set(sixteen) - set(thirteen) == {"wall", "fence", "pole"}
+    assert SYNTHIA16.ids == SYNTHIA.ids and SYNTHIA16.train_names == sixteen
+    of_19 = [CITYSCAPES.train_names.index(name) for name in sixteen]
+    assert of_19 == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 15, 17, 18]
+    for number in range(256):
+        full, dense = int(SYNTHIA.train_ids[number]), int(SYNTHIA16.train_ids[number])
+        assert dense == (of_19.index(full) if full in of_19 else VOID), number
+
+
+def test_the_video_sequences_of_synthia_number_other_classes() -> None:
+    assert SYNTHIA_SEQS.ids == (*range(13), 15)
+    names = {c.id: c.name for c in SYNTHIA_SEQS.classes}
+    assert names[12] == "lane marking" and SYNTHIA.classes[12].name == "motorcycle"
+    trained = "road sidewalk building fence pole traffic~light traffic~sign vegetation sky person rider car"
+    assert SYNTHIA_SEQS.train_names == tuple(name.replace("~", " ") for name in trained.split())
+    expected = {3: 0, 4: 1, 2: 2, 5: 3, 7: 4, 15: 5, 9: 6, 6: 7, 1: 8, 10: 9, 11: 10, 8: 11}
+    for number in range(256):
+        assert SYNTHIA_SEQS.train_ids[number] == expected.get(number, VOID), number
+    assert set(SYNTHIA_SEQS.train_names) < set(CITYSCAPES.train_names)
+
+
+def test_gta5_has_the_ids_of_cityscapes_and_nothing_but_void_above() -> None:
+    assert GTA5.ids == tuple(range(35)) and GTA5.void_from == 34
+    np.testing.assert_array_equal(GTA5.train_ids[:34], CITYSCAPES.train_ids[:34])
+    assert (GTA5.train_ids[34:] == VOID).all() and GTA5.train_names == CITYSCAPES.train_names
+    assert GTA5.colour_ids[(0, 0, 142)] == 26  # a painted licence plate is read as the car it belongs to
+    assert GTA5.extends(CITYSCAPES) and not CITYSCAPES.extends(GTA5) and not SYNTHIA.extends(CITYSCAPES)
+    assert plainest([CITYSCAPES, GTA5, SYNTHIA, SYNTHIA16]) == [CITYSCAPES, SYNTHIA]
+    assert plainest([GTA5]) == [GTA5]
+    stored = GTA5.to_dict()
+    with pytest.raises(UsageError, match="void_from must be a whole number from 0 to 255, got 300"):
+        ClassTable.from_dict(stored | {"void_from": 300})
+
+
+def test_a_palette_agrees_where_its_colour_means_what_its_index_does() -> None:
+    assert GTA5.agrees(17, (153, 153, 153)) and GTA5.agrees(18, (153, 153, 153))  # pole and polegroup
+    assert GTA5.agrees(4, (0, 0, 0))  # void either way
+    assert not GTA5.agrees(17, (128, 64, 128)) and not GTA5.agrees(18, (128, 64, 128))
+    assert GTA5.agrees(40, (0, 0, 0)) and not GTA5.agrees(40, (128, 64, 128)) and not CITYSCAPES.agrees(40, (0, 0, 0))
 
 
 def test_likely_cause_names_the_other_table() -> None:

@@ -199,7 +199,8 @@ def test_ids_that_fit_several_tables_are_an_error_that_names_them(tmp_path: Path
         trees.label_file(tmp_path / f"labels/{i}.png", i, CAMVID11)
         trees.photo_file(tmp_path / f"photos/{i}.png", i)
     with pytest.raises(
-        DataError, match=r"tables \(cityscapes, cityscapes19, camvid11, camvid32\), .*--classes FILE.yaml"
+        DataError,
+        match=r"tables \(cityscapes, cityscapes19, camvid11, camvid32, synthia, synthia-seqs\), .*--classes FILE.yaml",
     ):
         read_layout(tmp_path)
     assert read_layout(tmp_path, needs_table=False).count == 3

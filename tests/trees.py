@@ -7,10 +7,11 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from citygan.data.labels import CAMVID32, CITYSCAPES, ClassTable
+from citygan.data.labels import CAMVID32, CITYSCAPES, GTA5, SYNTHIA, SYNTHIA_SEQS, ClassTable
 from citygan.pictures import encode_picture, encode_png
 
 SHARED = Path(__file__).parents[2] / "shared/data"
@@ -124,6 +125,60 @@ def folders(
     for i in range(count):
         label_file(root / labels / f"{i}.png", i)
         photo_file(root / photos / f"{i}{suffix}", i)
+    return root
+
+
+def channels_file(path: Path, label: np.ndarray, instance: np.ndarray) -> Path:
+    """A 16-bit PNG of three channels as SYNTHIA has them: classes, instances, nothing. OpenCV takes them backwards."""
+    backwards = np.dstack([np.zeros_like(label), instance, label]).astype(np.uint16)
+    done, data = cv2.imencode(".png", backwards)
+    assert done
+    return put(path, data.tobytes())
+
+
+def numbers(label: np.ndarray, seed: int, things: Sequence[int] = (8, 10, 11)) -> np.ndarray:
+    """Instances as SYNTHIA numbers them, above 255 too: of things alone, uint16 [H, W]."""
+    drawn = np.random.default_rng(seed + 1000).integers(1, 600, (label.shape[0] // 8, label.shape[1] // 8))
+    return np.where(np.isin(label, things), np.kron(drawn, np.ones((8, 8), int)), 0).astype(np.uint16)
+
+
+def synthia(root: Path, count: int = 4) -> Path:
+    for i in range(count):
+        label = ids(i, SYNTHIA)
+        photo_file(root / f"RGB/{i:07d}.png", i)
+        channels_file(root / f"GT/LABELS/{i:07d}.png", label, numbers(label, i))
+        put(root / f"GT/COLOR/{i:07d}.png", encode_png(SYNTHIA.palette[label]))
+        put(root / f"Depth/{i:07d}.png", encode_png(np.full((32, 48), 500 + i, np.uint16)))
+    return root
+
+
+SEQS = ("SYNTHIA-SEQS-02-FALL", "SYNTHIA-SEQS-04-SUMMER")
+CAMERAS = ("Stereo_Left/Omni_B", "Stereo_Left/Omni_F", "Stereo_Right/Omni_F")
+
+
+def synthia_seqs(
+    root: Path, drives: Sequence[str] = SEQS, cameras: Sequence[str] = CAMERAS, frames: Sequence[int] = (0, 1, 2, 3)
+) -> Path:
+    """Drives of several cameras; '' as the only drive puts it right into `root`."""
+    for d, drive in enumerate(drives):
+        for c, camera in enumerate(cameras):
+            for frame in frames:
+                seed = 100 * d + 10 * c + frame
+                label = ids(seed, SYNTHIA_SEQS)
+                folder, name = root / drive, f"{camera}/{frame:06d}.png"
+                photo_file(folder / "RGB" / name, seed)
+                channels_file(folder / "GT/LABELS" / name, label, numbers(label, seed))
+                put(folder / "GT/COLOR" / name, encode_png(SYNTHIA_SEQS.palette[label]))
+                put(folder / "Depth" / name, encode_png(np.full((32, 48), 500, np.uint16)))
+    return root
+
+
+def gta5(root: Path, count: int = 4, *, painted: bool = False, size: tuple[int, int] = (48, 32)) -> Path:
+    for i in range(1, count + 1):
+        label = ids(i, GTA5, size)
+        photo_file(root / f"images/{i:05d}.png", i, size)
+        data = encode_png(GTA5.palette[label]) if painted else encode_png(label, palette=GTA5.palette)
+        put(root / f"labels/{i:05d}.png", data)
     return root
 
 

@@ -20,7 +20,7 @@ from citygan.data.store import WHAT, PreparedSet, Split, set_names
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.files import write_bytes
 from citygan.infer import Translator
-from citygan.pictures import SUFFIXES, encode_picture, encode_png, read_index, read_label, read_photo, read_source
+from citygan.pictures import SUFFIXES, encode_picture, encode_png, read_instances, read_label, read_photo, read_source
 from citygan.segmenting import LabelMaker
 from citygan.sheets import few_colours
 from citygan.train.checkpoint import read_state
@@ -416,7 +416,7 @@ def _reader(
         if translator.needs_instances:
             if job.instance is None:
                 raise DataError("no instance map belongs to it, and this run needs one", where=job.source)
-            instance = read_index(job.instance, **limit)
+            instance = read_instances(job.instance, within_label=job.instance == job.source, **limit)
             if instance.shape != label.shape:
                 sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (instance, label)]
                 raise DataError(

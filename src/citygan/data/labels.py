@@ -2,10 +2,8 @@
 
 A set keeps the ids of its own table (Cityscapes: the raw ids 0-33). `train_id` maps them to the classes that are scored
 and counted in papers, 255 for void. Two classes may share a colour (Cityscapes' pole and polegroup); reading colours
-then takes the first of those that are trained on, or else the first.
-
-Sources: cityscapesScripts `helpers/labels.py` (ids, names, categories, colours, train ids); CamVid's
-`label_colors.txt`; the CamVid tutorial of SegNet (its 11 classes and their colours).
+then takes the first of those that are trained on, or else the first. The rows, and where they come from, stand in
+`classrows`.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from citygan.data.classrows import ROWS
 from citygan.errors import CityganError, UsageError, did_you_mean
 from citygan.yamlfile import read_yaml_list
 
@@ -44,10 +43,16 @@ class LabelClass:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """The classes of a set, by id; `file` is the YAML file they were read from, for errors."""
+    """The classes of a set, by id.
+
+    Attributes:
+        void_from: Ids from here on that no class has are void, and read as 255; None: they are an error.
+        file: The YAML file that the classes were read from, for errors.
+    """
 
     name: str
     classes: tuple[LabelClass, ...]
+    void_from: int | None = None
     file: str | None = field(default=None, compare=False)
 
     @cached_property
@@ -106,6 +111,17 @@ class ClassTable:
         """Whether all ids are in the table."""
         return all(0 <= i <= 255 and bool(self.known[i]) for i in ids)
 
+    def extends(self, other: ClassTable) -> bool:
+        """Whether it has all classes of another table, at the same ids: GTA5's has those of Cityscapes."""
+        return {(c.id, c.name) for c in other.classes} <= {(c.id, c.name) for c in self.classes}
+
+    def agrees(self, index: int, colour: Colour) -> bool:
+        """Whether a palette's index is the id that its colour stands for, or one that is trained as the same."""
+        shown = self.train_ids[self.colour_ids[colour]] if colour in self.colour_ids else None
+        if not self.known[index]:
+            return self.void_from is not None and index >= self.void_from and shown == VOID
+        return tuple(self.palette[index].tolist()) == colour or shown == self.train_ids[index]
+
     def likely_cause(self, ids: Iterable[int]) -> str:
         """Why a label map might hold these ids (all of them, known and unknown): a hint for an error, or ''."""
         ids = set(ids)
@@ -119,7 +135,7 @@ class ClassTable:
             return mask + self._how_to_add(f"id {unknown[0]}" if len(unknown) == 1 else f"ids {_list(unknown)}")
         if ids <= {0, 255}:
             return "This is a mask of 0 and 255, not a label map"
-        others = [t.name for t in TABLES.values() if t.name != self.name and t.fits(ids)]
+        others = [t.name for t in plainest(t for t in TABLES.values() if t.name != self.name and t.fits(ids))]
         if others:
             return f"They fit {_either(others)}: try --classes {others[0]}"
         if len(ids) > len(self.classes):
@@ -154,7 +170,9 @@ class ClassTable:
             {"id": c.id, "name": c.name, "colour": list(c.colour), "train_id": c.train_id, "category": c.category}
             for c in self.classes
         ]
-        return {"name": self.name, "classes": classes}
+        return {"name": self.name, "classes": classes} | (
+            {} if self.void_from is None else {"void_from": self.void_from}
+        )
 
     @classmethod
     def from_dict(
@@ -165,10 +183,12 @@ class ClassTable:
         Raises:
             CityganError: Of the type `error`: not such a table.
         """
-        name, classes = data.get("name"), data.get("classes")
+        name, classes, void_from = data.get("name"), data.get("classes"), data.get("void_from")
         if not isinstance(name, str) or not isinstance(classes, list):
             raise error("a class table has a name and a list of classes", where=where or None)
-        return cls.from_yaml(classes, name=name, error=error, where=where)
+        if void_from is not None and (type(void_from) is not int or not 0 <= void_from <= 255):
+            raise error(f"void_from must be a whole number from 0 to 255, got {void_from!r}", where=where or None)
+        return replace(cls.from_yaml(classes, name=name, error=error, where=where), void_from=void_from)
 
     @classmethod
     def from_yaml(
@@ -265,6 +285,15 @@ def table_named(name: str) -> ClassTable:
     )
 
 
+def plainest(tables: Iterable[ClassTable]) -> list[ClassTable]:
+    """The tables without those that extend an earlier one: what fits Cityscapes' ids fits GTA5's as well."""
+    result: list[ClassTable] = []
+    for table in tables:
+        if not any(table.extends(earlier) for earlier in result):
+            result.append(table)
+    return result
+
+
 def _list(items: Iterable[object]) -> str:
     return ", ".join(str(item) for item in items)
 
@@ -278,101 +307,12 @@ def _read_only(array: npt.NDArray[_Any]) -> npt.NDArray[_Any]:
     return array
 
 
-# the tables: id, name (~ for a space), category, train id, red, green, blue
-
-# The licence plate (-1) is drawn in no label map; painted ones show it in the car's colour, and read as car.
-_CITYSCAPES = """
- 0 unlabeled            void         255    0   0   0
- 1 ego~vehicle          void         255    0   0   0
- 2 rectification~border void         255    0   0   0
- 3 out~of~roi           void         255    0   0   0
- 4 static               void         255    0   0   0
- 5 dynamic              void         255  111  74   0
- 6 ground               void         255   81   0  81
- 7 road                 flat           0  128  64 128
- 8 sidewalk             flat           1  244  35 232
- 9 parking              flat         255  250 170 160
-10 rail~track           flat         255  230 150 140
-11 building             construction   2   70  70  70
-12 wall                 construction   3  102 102 156
-13 fence                construction   4  190 153 153
-14 guard~rail           construction 255  180 165 180
-15 bridge               construction 255  150 100 100
-16 tunnel               construction 255  150 120  90
-17 pole                 object         5  153 153 153
-18 polegroup            object       255  153 153 153
-19 traffic~light        object         6  250 170  30
-20 traffic~sign         object         7  220 220   0
-21 vegetation           nature         8  107 142  35
-22 terrain              nature         9  152 251 152
-23 sky                  sky           10   70 130 180
-24 person               human         11  220  20  60
-25 rider                human         12  255   0   0
-26 car                  vehicle       13    0   0 142
-27 truck                vehicle       14    0   0  70
-28 bus                  vehicle       15    0  60 100
-29 caravan              vehicle      255    0   0  90
-30 trailer              vehicle      255    0   0 110
-31 train                vehicle       16    0  80 100
-32 motorcycle           vehicle       17    0   0 230
-33 bicycle              vehicle       18  119  11  32
-"""
-
-_CAMVID11 = """
- 0 Sky         sky            0  128 128 128
- 1 Building    construction   1  128   0   0
- 2 Pole        object         2  192 192 128
- 3 Road        flat           3  128  64 128
- 4 Pavement    flat           4   60  40 222
- 5 Tree        nature         5  128 128   0
- 6 SignSymbol  object         6  192 128 128
- 7 Fence       construction   7   64  64 128
- 8 Car         vehicle        8   64   0 128
- 9 Pedestrian  human          9   64  64   0
-10 Bicyclist   human         10    0 128 192
-11 Unlabelled  void         255    0   0   0
-"""
-
-# In the order of label_colors.txt; the category is the one of the 11 that a class is trained as.
-_CAMVID32 = """
- 0 Animal            Pedestrian   9   64 128  64
- 1 Archway           Building     1  192   0 128
- 2 Bicyclist         Bicyclist   10    0 128 192
- 3 Bridge            Building     1    0 128  64
- 4 Building          Building     1  128   0   0
- 5 Car               Car          8   64   0 128
- 6 CartLuggagePram   Pedestrian   9   64   0 192
- 7 Child             Pedestrian   9  192 128  64
- 8 Column_Pole       Pole         2  192 192 128
- 9 Fence             Fence        7   64  64 128
-10 LaneMkgsDriv      Road         3  128   0 192
-11 LaneMkgsNonDriv   Road         3  192   0  64
-12 Misc_Text         SignSymbol   6  128 128  64
-13 MotorcycleScooter Bicyclist   10  192   0 192
-14 OtherMoving       Car          8  128  64  64
-15 ParkingBlock      Pavement     4   64 192 128
-16 Pedestrian        Pedestrian   9   64  64   0
-17 Road              Road         3  128  64 128
-18 RoadShoulder      Pavement     4  128 128 192
-19 Sidewalk          Pavement     4    0   0 192
-20 SignSymbol        SignSymbol   6  192 128 128
-21 Sky               Sky          0  128 128 128
-22 SUVPickupTruck    Car          8   64 128 192
-23 TrafficCone       Pole         2    0   0  64
-24 TrafficLight      SignSymbol   6    0  64  64
-25 Train             Car          8  192  64 128
-26 Tree              Tree         5  128 128   0
-27 Truck_Bus         Car          8  192 128 192
-28 Tunnel            Building     1   64   0  64
-29 VegetationMisc    Tree         5  192 192   0
-30 Void              void       255    0   0   0
-31 Wall              Building     1   64 192   0
-"""
+# the tables
 
 
-def _built_in(name: str, text: str) -> ClassTable:
+def _built_in(name: str) -> ClassTable:
     classes = []
-    for line in text.strip().splitlines():
+    for line in ROWS[name].strip().splitlines():
         number, class_name, category, train_id, r, g, b = line.split()
         classes.append(
             LabelClass(int(number), class_name.replace("~", " "), (int(r), int(g), int(b)), int(train_id), category)
@@ -387,9 +327,34 @@ def _train_ids_of(name: str, original: ClassTable) -> ClassTable:
     return ClassTable(name, (*classes, LabelClass(VOID, "void", (0, 0, 0), VOID, "void")))
 
 
-CITYSCAPES = _built_in("cityscapes", _CITYSCAPES)
-CITYSCAPES19 = _train_ids_of("cityscapes19", CITYSCAPES)
-CAMVID11 = _built_in("camvid11", _CAMVID11)
-CAMVID32 = _built_in("camvid32", _CAMVID32)
+def _trained_on(name: str, original: ClassTable, names: Sequence[str]) -> ClassTable:
+    """The table with those classes alone trained and scored, numbered anew; the others are void."""
+    numbers = {class_name: number for number, class_name in enumerate(names)}
+    return ClassTable(name, tuple(replace(c, train_id=numbers.get(c.name, VOID)) for c in original.classes))
 
-TABLES: dict[str, ClassTable] = {t.name: t for t in (CITYSCAPES, CITYSCAPES19, CAMVID11, CAMVID32)}
+
+def _extended(name: str, original: ClassTable, *, void_from: int) -> ClassTable:
+    """The table with the rows of that name added; those of ids that it has already take their place."""
+    classes = {c.id: c for c in (*original.classes, *_built_in(name).classes)}
+    return ClassTable(name, tuple(classes[number] for number in sorted(classes)), void_from)
+
+
+CITYSCAPES = _built_in("cityscapes")
+CITYSCAPES19 = _train_ids_of("cityscapes19", CITYSCAPES)
+CAMVID11 = _built_in("camvid11")
+CAMVID32 = _built_in("camvid32")
+GTA5 = _extended("gta5", CITYSCAPES, void_from=34)
+SYNTHIA = _built_in("synthia")
+SYNTHIA_SEQS = _built_in("synthia-seqs")
+
+# The classes that figures on SYNTHIA are given for, of the 19 of Cityscapes, in their order: without those that do not
+# occur (16), and without those that are hard besides (13).
+SYNTHIA_CLASSES: dict[int, tuple[str, ...]] = {
+    16: tuple(n for n in CITYSCAPES.train_names if n not in ("terrain", "truck", "train")),
+    13: tuple(n for n in CITYSCAPES.train_names if n not in ("terrain", "truck", "train", "wall", "fence", "pole")),
+}
+SYNTHIA16 = _trained_on("synthia16", SYNTHIA, SYNTHIA_CLASSES[16])
+
+TABLES: dict[str, ClassTable] = {
+    t.name: t for t in (CITYSCAPES, CITYSCAPES19, CAMVID11, CAMVID32, GTA5, SYNTHIA, SYNTHIA16, SYNTHIA_SEQS)
+}

@@ -264,9 +264,10 @@ def make_plan(source: str, options: Options, out: Path) -> Plan:
     given = None if options.classes is None else table_named(options.classes)
     found = read_layout(root, options.layout, needs_table=given is None)
     table = given or found.table
-    if given is not None and given.built_in and found.ids_by not in (None, given):
+    own = found.ids_by
+    if given is not None and given.built_in and own is not None and not (given.extends(own) or own.extends(given)):
         raise UsageError(
-            f"the ids of {found.layout} are those of {found.ids_by.name}, which {given.name} reads as other classes",
+            f"the ids of {found.layout} are those of {own.name}, which {given.name} reads as other classes",
             where="--classes",
             hint="Leave it out",
         )
@@ -328,6 +329,10 @@ def _divided(found: Found, options: Options) -> dict[str, list[Entry]]:
         entries = splits.pop("" if "" in splits else "train")
         if options.splits is not None:
             shares = parse_splits(options.splits)
+            if found.in_order:
+                found.notes.append(
+                    f"divided as the pictures follow each other, since neighbours look alike: {options.splits}"
+                )
         elif found.kinds <= {"label", "instance"}:
             shares = {"test": 1.0}
             found.notes.append("label maps alone: all in the split test (--splits divides them otherwise)")
@@ -337,7 +342,7 @@ def _divided(found: Found, options: Options) -> dict[str, list[Entry]]:
                 f"divided {','.join(f'{k}={v:g}' for k, v in shares.items())}" if len(shares) > 1 else "all in train"
             )
             found.notes.append(f"no splits: {divided} (--splits divides them otherwise)")
-        for name, part in divide(entries, shares, options.seed).items():
+        for name, part in divide(entries, shares, options.seed, in_order=found.in_order).items():
             splits[name] = [*splits.get(name, []), *part]
     if options.limit is not None:
         splits = {name: entries[: options.limit] for name, entries in splits.items()}

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from citygan.data.fitting import OUTSIDE
-from citygan.data.layouts import Fault
+from citygan.data.layouts import RENDERED, Fault
 from citygan.data.outlines import ARRAY, edge_array
 from citygan.data.plan import Job, Plan, fault_of
 from citygan.data.store import Array, Item
 from citygan.errors import DataError
-from citygan.pictures import Picture, decode, encode_png, index_of, label_of, photo_of, read_bytes
+from citygan.pictures import Picture, decode, encode_png, index_of, label_of, photo_of, read_bytes, second_channel
 
 Read = tuple[Item, bytes | None, dict[str, Array]]
 
@@ -30,14 +30,17 @@ def read_job(plan: Plan, job: Job) -> Read | Fault:
     full: bytes | None = None
     digest: str | None = None
     file = ""
+    decoded: tuple[str, Picture] | None = None
     try:
         for kind, file in job.entry.files.items():
             path = plan.root / file
-            data = read_bytes(path)
-            if kind in ("photo", "pair"):
-                digest = hashlib.sha256(data).hexdigest()
-            picture = decode(data, path, max_pixels=plan.options.max_pixels)
-            del data
+            if decoded is None or decoded[0] != file:
+                data = read_bytes(path)
+                if kind in ("photo", "pair"):
+                    digest = hashlib.sha256(data).hexdigest()
+                decoded = (file, decode(data, path, max_pixels=plan.options.max_pixels))
+                del data
+            picture = decoded[1]
             if kind == "pair":
                 sides = _sides(plan, picture, path)
                 arrays["photo"] = _photo(plan, sides[1], path)
@@ -45,7 +48,9 @@ def read_job(plan: Plan, job: Job) -> Read | Fault:
             if kind == "label":
                 arrays["label"], full = _label(plan, job, picture, path)
             elif kind == "instance":
-                arrays["instance"] = plan.options.fitting.ids(index_of(picture, path).astype(np.uint16, copy=False), 0)
+                within_label = job.entry.files.get("label") == file
+                instance = second_channel(picture, path) if within_label else index_of(picture, path)
+                arrays["instance"] = plan.options.fitting.ids(instance.astype(np.uint16, copy=False), 0)
             else:
                 arrays[kind] = _photo(plan, picture, path)
     except DataError as problem:
@@ -66,7 +71,10 @@ def read_job(plan: Plan, job: Job) -> Read | Fault:
 
 
 def _photo(plan: Plan, picture: Picture, path: Path) -> npt.NDArray[np.uint8]:
-    return plan.options.fitting.photo(photo_of(picture, path, alpha=plan.options.alpha_rule))
+    rgb = photo_of(picture, path, alpha=plan.options.alpha_rule)
+    if plan.layout in RENDERED and not (rgb[::16, ::16] != rgb[0, 0]).any() and not (rgb != rgb[0, 0]).any():
+        raise DataError("a frame that was not rendered: all its pixels are alike", where=path)
+    return plan.options.fitting.photo(rgb)
 
 
 def _label(plan: Plan, job: Job, picture: Picture, path: Path) -> tuple[npt.NDArray[np.uint8], bytes | None]:

@@ -20,7 +20,7 @@ from citygan import files
 from citygan.errors import DataError
 from citygan.pictures.decoding import MAX_PIXELS, Alpha, Picture, UInt8, decode, photo_of
 from citygan.pictures.headers import Header, PathLike, open_header
-from citygan.pictures.idmaps import index_of, label_of
+from citygan.pictures.idmaps import index_of, label_of, second_channel
 
 if TYPE_CHECKING:
     from citygan.data.labels import ClassTable
@@ -40,9 +40,11 @@ __all__ = [
     "photo_of",
     "read_bytes",
     "read_index",
+    "read_instances",
     "read_label",
     "read_photo",
     "read_source",
+    "second_channel",
 ]
 
 MAX_BYTES = 1 << 30
@@ -88,6 +90,24 @@ def read_index(path: PathLike, *, max_pixels: int = MAX_PIXELS) -> npt.NDArray[n
         DataError: As `read_photo`; or lossy, rotated by EXIF, or in colours.
     """
     return index_of(decode(read_bytes(path), path, max_pixels=max_pixels), path)
+
+
+def read_instances(
+    path: PathLike, *, within_label: bool, max_pixels: int = MAX_PIXELS
+) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """The instances of a label map: a map of their own, or the second channel of the label map itself.
+
+    Args:
+        within_label: It is the label map (SYNTHIA's 16-bit PNGs).
+
+    Returns:
+        uint8 or uint16 [H, W].
+
+    Raises:
+        DataError: As `read_index`; or a label map without such a channel.
+    """
+    picture = decode(read_bytes(path), path, max_pixels=max_pixels)
+    return second_channel(picture, path) if within_label else index_of(picture, path)
 
 
 def read_label(path: PathLike, table: ClassTable, *, max_pixels: int = MAX_PIXELS, alpha: Alpha = "refuse") -> UInt8:

@@ -34,12 +34,30 @@ def index_of(picture: Picture, where: PathLike) -> npt.NDArray[np.uint8] | npt.N
     return np.ascontiguousarray(samples)
 
 
+def second_channel(picture: Picture, where: PathLike) -> npt.NDArray[np.uint16]:
+    """uint16 [H, W]: the instances that a label map of 16-bit colours holds beside its classes, as SYNTHIA's do.
+
+    Raises:
+        DataError: It is another picture, or lossy, or rotated by EXIF.
+    """
+    _check_exact(picture.header, where)
+    samples = picture.samples
+    if samples.ndim != 3 or samples.dtype != np.uint16 or samples.shape[2] < 3:
+        raise DataError(
+            "no 16-bit channels, of which the second holds the instances",
+            where=os.fspath(where),
+            hint="A reader that knows 8 bits alone loses them: take the file as it was published",
+        )
+    return np.ascontiguousarray(samples[..., 1])
+
+
 def label_of(
     picture: Picture, where: PathLike, table: ClassTable, *, alpha: Alpha = "refuse", painted: bool = False
 ) -> tuple[UInt8, str]:
     """uint8 [H, W] ids of the table, and which kind of label map it was: ``ids``, ``colours`` or ``nearest colours``.
 
-    A palette PNG whose colours are all the table's, but stand at other indices, is taken by its colours.
+    A palette PNG whose colours are all the table's, but stand at other indices, is taken by its colours. Of 16-bit
+    colours the first channel holds the classes (SYNTHIA).
 
     Args:
         painted: It is the painted side of a pair: colours that are not exact go by the nearest one.
@@ -56,7 +74,9 @@ def label_of(
     if samples.ndim == 2:
         return _known_ids(samples, where, table), "ids"
     if samples.dtype != np.uint8:
-        raise DataError("16-bit colours are no label map", where=os.fspath(where))
+        if int(samples[..., 0].max()) > 255:
+            raise DataError("16-bit colours are no label map", where=os.fspath(where))
+        return _known_ids(samples[..., 0], where, table), "ids"
     try:
         return colours_to_ids(samples, table), "colours"
     except UnknownValuesError as problem:
@@ -106,7 +126,7 @@ def _palette_by_colour(samples: npt.NDArray[Any], palette: UInt8, table: ClassTa
     colours = [tuple(colour) for colour in palette[used].tolist()]
     if not all(colour in table.colour_ids for colour in colours):
         return False
-    return not all(table.known[i] and tuple(table.palette[i].tolist()) == c for i, c in zip(used, colours, strict=True))
+    return not all(table.agrees(int(i), c) for i, c in zip(used, colours, strict=True))
 
 
 def _known_ids(samples: npt.NDArray[Any], where: PathLike, table: ClassTable) -> UInt8:
@@ -114,6 +134,10 @@ def _known_ids(samples: npt.NDArray[Any], where: PathLike, table: ClassTable) ->
     known = np.asarray(cv2.LUT(low, table.known.astype(np.uint8)), np.bool_)  # NumPy's look-up takes ten times as long
     if samples.dtype != np.uint8:
         known &= samples <= 255
+    if table.void_from is not None:
+        beyond = ~known & (samples >= table.void_from)
+        low = np.where(beyond, np.uint8(255), low)
+        known |= beyond
     if not known.all():
         unknown = ~known
         problem = unknown_values(samples, unknown, colours=False)

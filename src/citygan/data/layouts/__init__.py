@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from citygan.data.layouts.content import are_pairs
-from citygan.data.layouts.known import ALONE, LAYOUTS, SECRET_TEST, WITH_LABELS, Layout, recognise
+from citygan.data.layouts.known import ALONE, LAYOUTS, RENDERED, SECRET_TEST, WITH_LABELS, Layout, recognise
 from citygan.data.layouts.nearby import (
     WORDS,
     folders_below,
@@ -22,6 +22,7 @@ from citygan.errors import DataError, UsageError, counted, did_you_mean
 
 __all__ = [
     "LAYOUTS",
+    "RENDERED",
     "SECRET_TEST",
     "Entry",
     "Fault",

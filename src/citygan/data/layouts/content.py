@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from citygan.data.labels import TABLES, ClassTable, Colour
+from citygan.data.labels import TABLES, VOID, ClassTable, Colour, plainest
 from citygan.data.layouts.tree import Tree
 from citygan.errors import DataError
 from citygan.pictures import MAX_PIXELS, Picture, decode, header, read_bytes
@@ -55,6 +55,11 @@ class Seen:
         """Whether they are in colours."""
         return bool(self.colours)
 
+    @property
+    def shown(self) -> set[Colour]:
+        """The colours that are seen, by palettes as well; empty where they are grey."""
+        return self.colours | {colour for _, colour in self.palettes}
+
 
 def look_at(tree: Tree, files: Sequence[str], max_pixels: int = MAX_PIXELS) -> Seen | None:
     """Looks at a few files as label maps; None when they are none (or none can be read)."""
@@ -78,11 +83,10 @@ def _add(seen: Seen, picture: Picture) -> bool:
         return False
     if samples.ndim == 3 and samples.shape[2] in (2, 4):
         samples = samples[..., 0] if samples.shape[2] == 2 else samples[..., :3]
-    if samples.ndim == 3:
-        if samples.dtype != np.uint8:
-            return False
-        if np.array_equal(samples[..., 0], samples[..., 1]) and np.array_equal(samples[..., 0], samples[..., 2]):
-            samples = samples[..., 0]
+    if samples.ndim == 3 and samples.dtype != np.uint8:
+        samples = samples[..., 0]  # SYNTHIA's classes
+    if samples.ndim == 3 and all(np.array_equal(samples[..., 0], samples[..., c]) for c in (1, 2)):
+        samples = samples[..., 0]
     if samples.ndim == 2:
         values = [int(v) for v in np.unique(samples)]
         seen.ids.update(values)
@@ -101,9 +105,11 @@ def _add(seen: Seen, picture: Picture) -> bool:
 def tables_for(seen: Seen) -> list[ClassTable]:
     """The built-in tables by which these label maps could be read: by colours where they have any, else by ids."""
     if seen.painted:
-        fitting = [table for table in TABLES.values() if seen.colours <= table.colour_ids.keys()]
-        return fitting[:1] if _same_colours(fitting) else fitting
-    fitting = [table for table in TABLES.values() if table.fits(seen.ids)]
+        different: dict[tuple[str | None, ...], ClassTable] = {}
+        for table in plainest(t for t in TABLES.values() if seen.colours <= t.colour_ids.keys()):
+            different.setdefault(_trained_as(table, seen.colours), table)
+        return list(different.values())
+    fitting = plainest(table for table in TABLES.values() if table.fits(seen.ids))
     if len(fitting) > 1 and seen.palettes:
         agreeing = [
             table
@@ -115,9 +121,10 @@ def tables_for(seen: Seen) -> list[ClassTable]:
     return fitting
 
 
-def _same_colours(tables: list[ClassTable]) -> bool:
-    """Whether the tables are one official palette with two numberings (Cityscapes' raw ids and train ids)."""
-    return len(tables) > 1 and all(t.colour_ids.keys() <= tables[0].colour_ids.keys() for t in tables)
+def _trained_as(table: ClassTable, colours: set[Colour]) -> tuple[str | None, ...]:
+    """What each colour is trained as, None for void: what two tables tell the same of fits the first of them."""
+    trained = (int(table.train_ids[table.colour_ids[colour]]) for colour in sorted(colours))
+    return tuple(None if number == VOID else table.train_names[number] for number in trained)
 
 
 def resolve_table(seen: Seen | None, where: object) -> ClassTable:

@@ -25,6 +25,14 @@ from citygan.data.layouts.readers import (
     read_photos,
     read_pix2pixhd,
 )
+from citygan.data.layouts.rendered import (
+    is_gta5,
+    is_synthia,
+    is_synthia_seqs,
+    read_gta5,
+    read_synthia,
+    read_synthia_seqs,
+)
 from citygan.data.layouts.sorting import Sorted
 from citygan.data.layouts.tree import Tree
 from citygan.data.layouts.types import Found
@@ -50,6 +58,13 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "camvid": Layout("train/, trainannot/, val/, valannot/, test/, testannot/", is_camvid, read_camvid),
     "camvid32": Layout("701_StillsRaw_full/*.png and LabeledApproved_full/*_L.png", is_camvid32, read_camvid32),
+    "synthia": Layout("RGB/*.png and GT/LABELS/*.png (SYNTHIA-RAND-CITYSCAPES)", is_synthia, read_synthia),
+    "synthia-seqs": Layout(
+        "SYNTHIA-SEQS-*/RGB/Stereo_*/Omni_*/*.png and GT/LABELS/Stereo_*/Omni_*/*.png",
+        is_synthia_seqs,
+        read_synthia_seqs,
+    ),
+    "gta5": Layout("images/00001.png and labels/00001.png, in Cityscapes' palette or colours", is_gta5, read_gta5),
     "pix2pixhd": Layout("train_label/, train_inst/, train_img/ and test_*/", is_pix2pixhd, read_pix2pixhd),
     "folders": Layout("labels/ and photos/ (or the like) with the same names", is_folders, read_folders),
     "pairs": Layout("train/, val/, test/ with pictures of two sides, twice as wide as high", is_pairs, read_pairs),
@@ -58,9 +73,11 @@ LAYOUTS: dict[str, Layout] = {
 }
 
 # those that tell label maps from other files by their names
-WITH_LABELS = ("cityscapes", "camvid", "camvid32", "pix2pixhd")
+WITH_LABELS = ("cityscapes", "camvid", "camvid32", "synthia", "synthia-seqs", "pix2pixhd")
 # those whose own test split has no labels, or empty ones: a server keeps them
 SECRET_TEST = ("cityscapes", "cityscapes-sequence")
+# those in which a photo of one colour is a frame that was not rendered
+RENDERED = ("synthia", "synthia-seqs", "gta5")
 # what is left where the folders tell nothing
 ALONE = ("labels", "photos")
 

@@ -21,13 +21,14 @@ NAMES = {"photo": "photo", "label": "label", "instance": "instance map", "source
 # recognising
 
 
-def _share(files: list[Sorted], test: Callable[[Sorted], bool]) -> float:
+def share(files: list[Sorted], test: Callable[[Sorted], bool]) -> float:
+    """The share of the files for which it holds."""
     return sum(map(test, files)) / max(1, len(files))
 
 
 def _buried(files: list[Sorted]) -> bool:
     """Whether plain folders stand above those whose names tell something: the source is one level too high."""
-    return _share([f for f in files if f.kind or f.split], lambda f: f.buried) > 0.5
+    return share([f for f in files if f.kind or f.split], lambda f: f.buried) > 0.5
 
 
 def _top(item: Sorted) -> str:
@@ -35,11 +36,11 @@ def _top(item: Sorted) -> str:
 
 
 def is_cityscapes(tree: Tree, files: list[Sorted]) -> bool:
-    return _share(files, lambda f: _in_official_tree(f) and not _of_sequence(f)) > 0.5
+    return share(files, lambda f: _in_official_tree(f) and not _of_sequence(f)) > 0.5
 
 
 def is_cityscapes_sequence(tree: Tree, files: list[Sorted]) -> bool:
-    return _share(files, lambda f: _in_official_tree(f) and _of_sequence(f)) > 0.5
+    return share(files, lambda f: _in_official_tree(f) and _of_sequence(f)) > 0.5
 
 
 def _in_official_tree(item: Sorted) -> bool:
@@ -60,7 +61,7 @@ def is_camvid(tree: Tree, files: list[Sorted]) -> bool:
 
 def is_camvid32(tree: Tree, files: list[Sorted]) -> bool:
     labels = [f for f in files if f.kind == "label"]
-    return bool(labels) and not _buried(files) and _share(labels, lambda f: f.ending == "_L") > 0.5
+    return bool(labels) and not _buried(files) and share(labels, lambda f: f.ending == "_L") > 0.5
 
 
 def is_pix2pixhd(tree: Tree, files: list[Sorted]) -> bool:
@@ -100,7 +101,7 @@ def is_photos(tree: Tree, files: list[Sorted]) -> bool:
 # reading
 
 
-def _assemble(layout: str, files: list[Sorted], kinds: tuple[str, ...]) -> Found:
+def assemble(layout: str, files: list[Sorted], kinds: tuple[str, ...]) -> Found:
     """Matches the files of the given kinds within each split."""
     by_split: dict[str, list[Sorted]] = defaultdict(list)
     for item in files:
@@ -131,7 +132,7 @@ def read_cityscapes(tree: Tree, files: list[Sorted], needs_table: bool) -> Found
     others = [f for f in files if f.kind != "label" and f.ending != "_gtFine_instanceTrainIds"]
     fine = {f.split for f in labels if "gtFine" in f.ending}
     chosen = [f for f in [*others, *labels] if "gtCoarse" not in f.ending or f.split not in fine]
-    found = _assemble("cityscapes", chosen, ("photo", "label", "instance"))
+    found = assemble("cityscapes", chosen, ("photo", "label", "instance"))
     found.table = table
     return found
 
@@ -146,7 +147,7 @@ def one_kind_of_labels(files: list[Sorted]) -> tuple[list[Sorted], ClassTable | 
 
 
 def read_cityscapes_sequence(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
-    found = _assemble("cityscapes-sequence", [f for f in files if _of_sequence(f) and f.kind == "photo"], ("photo",))
+    found = assemble("cityscapes-sequence", [f for f in files if _of_sequence(f) and f.kind == "photo"], ("photo",))
     found.splits = {split: by_number(entries, widest_step=1) for split, entries in found.splits.items()}
     if any(f.kind == "label" for f in files):
         found.notes.append("one frame in thirty has a label: the labels are left out (--format cityscapes takes them)")
@@ -154,23 +155,23 @@ def read_cityscapes_sequence(tree: Tree, files: list[Sorted], needs_table: bool)
 
 
 def read_camvid(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
-    found = _assemble("camvid", _plain_as_photos(files), ("photo", "label"))
+    found = assemble("camvid", _plain_as_photos(files), ("photo", "label"))
     found.splits = {split: by_number(entries, widest_step=2) for split, entries in found.splits.items()}
-    found.table = _table_of(tree, found, needs_table, CAMVID11)
+    found.table = table_of(tree, found, needs_table, CAMVID11)
     return found
 
 
 def read_camvid32(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
-    found = _assemble("camvid32", _plain_as_photos(files), ("photo", "label"))
+    found = assemble("camvid32", _plain_as_photos(files), ("photo", "label"))
     found.splits = {split: by_number(entries, widest_step=2) for split, entries in found.splits.items()}
-    found.table = _table_of(tree, found, needs_table, CAMVID32)
+    found.table = table_of(tree, found, needs_table, CAMVID32)
     return found
 
 
 def read_pix2pixhd(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
-    found = _assemble("pix2pixhd", files, ("photo", "label", "instance"))
+    found = assemble("pix2pixhd", files, ("photo", "label", "instance"))
     official = any(f.ending.endswith("_labelIds") for f in files)
-    found.table = _table_of(tree, found, needs_table, CITYSCAPES if official else None)
+    found.table = table_of(tree, found, needs_table, CITYSCAPES if official else None)
     return found
 
 
@@ -184,13 +185,13 @@ def read_folders(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
     if kinds == {"instance"}:
         files = [replace(f, kind="label") for f in files]
     wanted = ("photo", "label", "instance") if "label" in kinds else ("photo", "source")
-    found = _assemble(
+    found = assemble(
         "folders", files, ("photo", "label", "instance", "source") if {"label", "source"} <= kinds else wanted
     )
     found.notes += notes
     found.splits = {split: by_folder(entries) for split, entries in found.splits.items()}
     if "label" in found.kinds:
-        found.table = _table_of(tree, found, needs_table, official)
+        found.table = table_of(tree, found, needs_table, official)
     return found
 
 
@@ -214,19 +215,19 @@ def read_pairs(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
 
 def read_labels(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
     labels, official = one_kind_of_labels([f if f.kind == "instance" else replace(f, kind="label") for f in files])
-    found = _assemble("labels", labels + [f for f in files if f.kind == "instance"], ("label", "instance"))
+    found = assemble("labels", labels + [f for f in files if f.kind == "instance"], ("label", "instance"))
     found.splits = {split: by_folder(entries) for split, entries in found.splits.items()}
-    found.table = _table_of(tree, found, needs_table, official)
+    found.table = table_of(tree, found, needs_table, official)
     return found
 
 
 def read_photos(tree: Tree, files: list[Sorted], needs_table: bool) -> Found:
-    found = _assemble("photos", [replace(f, kind="photo") for f in files], ("photo",))
+    found = assemble("photos", [replace(f, kind="photo") for f in files], ("photo",))
     found.splits = {split: by_folder(entries) for split, entries in found.splits.items()}
     return found
 
 
-def _table_of(tree: Tree, found: Found, needed: bool, expected: ClassTable | None) -> ClassTable | None:
+def table_of(tree: Tree, found: Found, needed: bool, expected: ClassTable | None) -> ClassTable | None:
     """The expected table where it fits a few label maps (or none can be read), else the only one that fits."""
     labels = [entry.files["label"] for entries in found.splits.values() for entry in entries if "label" in entry.files]
     if not labels or not (needed or expected):

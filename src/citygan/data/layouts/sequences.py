@@ -124,18 +124,28 @@ def parse_splits(text: str) -> dict[str, float]:
     return shares
 
 
-def divide(entries: list[Entry], shares: dict[str, float], seed: int) -> dict[str, list[Entry]]:
+def divide(
+    entries: list[Entry], shares: dict[str, float], seed: int, *, in_order: bool = False
+) -> dict[str, list[Entry]]:
     """Divides pictures by a hash of their names; sequences stay whole, or are cut into blocks where there are few.
 
-    The same names and seed give the same division.
+    The cameras of one drive stay together, and are cut at the same time. The same names and seed give the same
+    division.
+
+    Args:
+        in_order: Cut the pictures as they follow each other: the first share is the first ones.
     """
+    if in_order:
+        parts = zip(shares, _cut(entries, shares), strict=True)
+        return {name: part for name, part in parts if part}
     units: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        units[entry.stem if entry.sequence is None else f"sequence {entry.sequence}"].append(entry)
+        whole = entry.drive or entry.sequence
+        units[entry.stem if whole is None else f"sequence {whole}"].append(entry)
     if len(units) < 3 * len(shares) and any(entry.sequence is not None for entry in entries):
         divided: dict[str, list[Entry]] = {name: [] for name in shares}
         for members in units.values():
-            for name, part in zip(shares, _cut(members, shares), strict=True):
+            for name, part in zip(shares, _cut_in_time(members, shares), strict=True):
                 divided[name] += part
     else:
         keys = sorted(
@@ -146,6 +156,22 @@ def divide(entries: list[Entry], shares: dict[str, float], seed: int) -> dict[st
             chosen = set(chosen_keys)
             divided[name] = [entry for key, members in units.items() if key in chosen for entry in members]
     return {name: members for name, members in divided.items() if members}
+
+
+def _cut_in_time(members: list[Entry], shares: dict[str, float]) -> list[list[Entry]]:
+    """One sequence, or the cameras of one drive, as `_cut` does; frames of the same number stay together."""
+    if all(entry.drive is None for entry in members):
+        return _cut(members, shares)
+    places: dict[int, list[Entry]] = defaultdict(list)
+    for entry in members:
+        match = _NUMBER.fullmatch(entry.stem)
+        places[int(match[2]) if match else 0].append(entry)
+    part_of = {n: part for part, numbers in enumerate(_cut(sorted(places), shares)) for n in numbers}
+    parts: list[list[Entry]] = [[] for _ in shares]
+    for number, entries in places.items():
+        parts[part_of[number]] += entries
+    order = {id(entry): place for place, entry in enumerate(members)}
+    return [sorted(part, key=lambda entry: order[id(entry)]) for part in parts]
 
 
 def _cut(items: list[_Item], shares: dict[str, float]) -> list[list[_Item]]:
@@ -169,9 +195,9 @@ _LISTED = 24  # names of cities or sequences in an error
 
 
 def group_of(entry: Entry) -> str | None:
-    """The city of a picture that is named as those of Cityscapes are, else the sequence that it belongs to."""
+    """The city of a picture that is named as those of Cityscapes are, else the drive or sequence that it belongs to."""
     city = _CITY.fullmatch(entry.stem.rpartition("/")[2])
-    name = entry.sequence if city is None else city[1]
+    name = entry.drive or entry.sequence if city is None else city[1]
     return None if name is None else same_name(name)
 
 

@@ -19,12 +19,14 @@ class Entry:
         stem: Its name in the set: a relative path without suffix, unique within its split.
         files: kind to path, relative to the source: photo, label, instance, source, or pair (side by side).
         sequence, frame: Where it belongs to a video.
+        drive: Where several cameras filmed the same drive: its name. A drive stays whole when a source is divided.
     """
 
     stem: str
     files: Mapping[str, str]
     sequence: str | None = None
     frame: int | None = None
+    drive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Found:
         ids_by: The class table of the ids in its label maps, where the layout and a look at some agree.
         faults: What does not belong together: photos without labels, names that stand twice.
         notes: What should be said.
+        in_order: Whether neighbours look alike, so that a division cuts the pictures as they follow each other.
     """
 
     layout: str
@@ -54,6 +57,7 @@ class Found:
     ids_by: ClassTable | None = None
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    in_order: bool = False
 
     @property
     def kinds(self) -> set[str]:
