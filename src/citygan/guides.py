@@ -156,6 +156,12 @@ def cut(beside: Beside, part: int | slice | tuple[slice, slice]) -> Beside:
     return {name: given[part] for name, given in beside.items()}
 
 
+def channels_beside(state: dict[str, Any]) -> int:
+    """How many channels a checkpoint's generator is shown beside its input."""
+    encoder = state["networks"].get("encoder")
+    return (state.get("skeleton") is not None) + (0 if encoder is None else int(encoder["arguments"]["features"]))
+
+
 def guides_of(folder: Path, state: dict[str, Any], seed: int, read: Any) -> Guides:
     """The guides of a checkpoint's generator.
 
