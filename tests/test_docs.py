@@ -179,7 +179,7 @@ def test_every_block_has_something_that_fills_it() -> None:
         assert len(tables.names(text)) == text.count("<!-- begin:") == text.count("<!-- end:")
 
 
-@pytest.mark.parametrize("kind", ["train", "feed", "ssim", "prepare", "demo-quality", "segmenter-separates"])
+@pytest.mark.parametrize("kind", ["train", "feed", "ssim", "prepare", "demo-quality", "segmenter-separates", "dned"])
 def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
     tables = module(ROOT / "examples" / "benchmarks" / "tables.py")
     pair = {"ours_median_s": 0.5, "theirs_median_s": 1.0, "speedup": 2.0}
@@ -224,6 +224,20 @@ def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
                 {
                     "above": "oracle", "below": "translation", "figure": "class_iou", "by_seed": [0.1], "mean": 0.1,
                     "standard_error": None, "holds": None,
+                }
+            ],
+        },
+        "dned": {
+            "data": {"name": "streets", "size": "32x32"},
+            "training": {"width": 2, "steps": 3, "batch": 1, "crop": 32, "draws": 2, "concentration": 2.0},
+            "rows": [
+                {
+                    "name": "identity",
+                    "sources": {
+                        "graphics": {
+                            "bce": 1.5, "f": 0.6, "precision": 0.5, "recall": 0.7, "f_at_half": 0.6, "diversity": 0.0,
+                        }
+                    },
                 }
             ],
         },
@@ -283,6 +297,36 @@ def test_a_gap_holds_above_two_standard_errors_over_seeds(separates: ModuleType)
     assert far["mean"] < 2 * far["standard_error"] and not far["holds"]
     assert not separates.gap([seed(0.3, 0.4), seed(0.31, 0.4)], "oracle", "chance", "class_iou")["holds"]
     assert separates.gap([seed(0.5, 0.4)], "oracle", "chance", "class_iou")["holds"] is None
+
+
+def test_the_edge_networks_are_scored_beside_the_identity(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "benchmarks"))
+    dned, out = module(ROOT / "examples" / "benchmarks" / "dned.py"), tmp_path / "dned.json"
+    short = ("--steps", "2", "--width", "2", "--crop", "32", "--pictures", "2", "--draws", "2", "--device", "cpu")
+    command = ["x.py", "--data", str(folder / "data" / "demo"), "--out", str(out), *short]
+    monkeypatch.setattr(sys, "argv", command)
+    dned.main()
+    record = json.loads(out.read_text("utf-8"))
+    rows = {row["name"]: row["sources"] for row in record["results"]["rows"]}
+    assert len(rows) == 6 and all(list(sources) == ["photo", "graphics"] for sources in rows.values())
+    for name, sources in rows.items():
+        for found in sources.values():
+            assert all(0 <= found[key] <= 1 for key in ("f", "precision", "recall", "f_at_half", "diversity"))
+            assert np.isfinite(found["bce"]) and (found["diversity"] == 0) == name.startswith("identity")
+    itself, graphics = rows["identity"]["photo"], rows["identity"]["graphics"]
+    assert itself["f"] == 1 and itself["bce"] < 0.01
+    assert graphics["f"] < 1 and rows["identity, calibrated"]["graphics"]["bce"] < graphics["bce"]
+    table = module(ROOT / "examples" / "benchmarks" / "tables.py").blocks({out.name: record})["dned"]
+    assert "| graphics | DNED, input: edges |" in table
+    monkeypatch.setattr(sys, "argv", [*command, "--draws", "1"])
+    with pytest.raises(SystemExit):
+        dned.main()
+    assert "two draws" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*command, "--data", str(prepared_set(tmp_path / "tiny"))])
+    with pytest.raises(SystemExit, match="no photos or no graphics pictures in its train split"):
+        dned.main()
 
 
 def test_a_block_is_filled_once_and_for_all() -> None:

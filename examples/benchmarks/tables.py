@@ -3,9 +3,9 @@
     python examples/benchmarks/tables.py            # after a new file in examples/benchmarks/results
     python examples/benchmarks/tables.py --check    # exit 1 where a table is not what the results say
 
-A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md, docs/benchmarks.md or
-docs/segmenters.md. The part of a result's file name before the first `-` or `.` names the benchmark that made it:
-`train-cpu.json` is one of `train`.
+A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md, docs/benchmarks.md,
+docs/edges.md or docs/segmenters.md. The part of a result's file name before the first `-` or `.` names the benchmark
+that made it: `train-cpu.json` is one of `train`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "segmenters.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "edges", "segmenters")))
 RESULTS = ROOT / "examples" / "benchmarks" / "results"
 NOTHING = "No results of this benchmark have been recorded yet."
 CITYSCAPES_PICTURES, PAPER_EPOCHS, PAPER_WIDTH = 2975, 200, 64
@@ -243,6 +243,22 @@ def _segmenter_separates(results: Any) -> str:
     return f"{made}\n\n" + table(("one figure a seed", *figures.values()), rows) + "\n\n" + table(header, gaps, left=2)
 
 
+def _dned(results: Any) -> str:
+    data, of = results["data"], results["training"]
+    made = (
+        f"{data['name']} at {data['size']}; width {of['width']}, {of['steps']} steps of {of['batch']} crops of "
+        f"{of['crop']}x{of['crop']}; diversity of {of['draws']} draws at concentration {of['concentration']:g}."
+    )
+    rows = []
+    for source in results["rows"][0]["sources"]:
+        for row in results["rows"]:
+            found = row["sources"][source]
+            shares = [f"{found[name]:.3f}" for name in ("bce", "f", "precision", "recall", "f_at_half")]
+            rows.append([source, row["name"], *shares, f"{found['diversity']:.4f}"])
+    header = ("source", "shown to", "BCE", "best F", "precision", "recall", "F at 0.5", "diversity")
+    return f"{made}\n\n" + table(header, rows, left=2)
+
+
 def _hardware(records: Records) -> str:
     """For the README: training speed of the paper's width on each device there is a record of."""
     rows = []
@@ -280,6 +296,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "prepare": _prepare,
     "demo-quality": _demo_quality,
     "segmenter-separates": _segmenter_separates,
+    "dned": _dned,
 }
 
 
