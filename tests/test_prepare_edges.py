@@ -71,7 +71,11 @@ def test_edges_of_the_demo_city_are_those_of_the_graphics(capsys: pytest.Capture
         assert city.manifest["options"]["edges"] == {**SETTINGS, "of": dict.fromkeys(city.splits, kind)}
     capsys.readouterr()
     assert run(["prepare", "demo", "--limit", "1", "--size", "32"]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "exists already, data/demo" in capsys.readouterr().err
+    assert run(["prepare", "demo", "--limit", "1", "--size", "32", "--out", "data/plain"]) == 0
+    capsys.readouterr()
+    assert run(["prepare", "demo", "--limit", "1", "--size", "32", "--out", "data/plain", "--edges"]) == 2
+    assert "exists already, without edges, data/plain" in capsys.readouterr().err
 
 
 def test_a_set_without_edges_is_prepared_anew_by_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -213,7 +213,7 @@ def _is_there(path: Path, plan: DemoPlan, force: bool) -> bool:
     except (DamagedError, UsageError):
         made_by = None
     if made_by != plan.options(path):
-        check_free(path, force)
+        check_free(path, force, "edges" if plan.edges and "edges" not in (made_by or {}) else "")
     clean(path)
     return True
 
