@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -113,7 +115,7 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
         if path.is_dir():
             jobs += _folder_jobs(path, takes_labels)
         elif not os.path.lexists(path):
-            raise _not_there(text)
+            raise not_there(text)
         else:
             jobs.append(Job(path, path.stem))
     seen: dict[str, Path] = {}
@@ -129,7 +131,8 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
     return jobs
 
 
-def _not_there(text: str) -> DataError:
+def not_there(text: str) -> DataError:
+    """What to say of an input that does not exist."""
     folder = os.path.dirname(text.rstrip("/"))
     known = set_names()
     with contextlib.suppress(OSError):
@@ -251,42 +254,25 @@ def translate_files(
         samples: Versions of each.
         batch: Pictures of one size to translate together.
     """
-    read = _reader(translator, table, max_pixels)
+    read = reader_of(translator, table, max_pixels)
     together = batch or translator.default_batch
     palette = palette_of(translator)
-    with ThreadPoolExecutor(2, "read") as readers, ThreadPoolExecutor(2, "write") as writers:
-        waiting: list[tuple[Job, Future[_Input]]] = []
-        remaining = iter(jobs)
+    with ThreadPoolExecutor(2, "write") as writers:
         writing: list[tuple[Job, str | None, list[Future[Path]]]] = []
-        group: list[tuple[Job, _Input]] = []
-
-        def fill() -> None:
-            while len(waiting) < READ_AHEAD + together:
-                job = next(remaining, None)
-                if job is None:
-                    return
-                waiting.append((job, readers.submit(read, job)))
+        group: list[tuple[Job, Input]] = []
 
         def translate_group() -> None:
-            arrays = np.stack([picture.array for _, picture in group])
-            instances = None
-            if translator.needs_instances:
-                instances = np.stack([picture.instance for _, picture in group if picture.instance is not None])
-            versions = [translator.translate(arrays, instances=instances, sample=k, tile=tile) for k in range(samples)]
+            given = [picture for _, picture in group]
+            versions = [translate_inputs(translator, given, sample=k, tile=tile) for k in range(samples)]
             for i, (job, picture) in enumerate(group):
                 files = outputs_of(job, out, suffix, samples)
                 futures = [writers.submit(_write, file, versions[k][i], palette) for k, file in enumerate(files)]
                 writing.append((job, picture.doubt, futures))
             group.clear()
 
-        fill()
-        while waiting:
-            job, future = waiting.pop(0)
-            fill()
-            try:
-                picture = future.result()
-            except CityganError as problem:
-                yield Outcome(job, [], problem)
+        for job, picture in read_ahead(read, jobs, READ_AHEAD + together):
+            if isinstance(picture, CityganError):
+                yield Outcome(job, [], picture)
                 continue
             if group and (group[0][1].array.shape != picture.array.shape or len(group) == together):
                 translate_group()
@@ -297,6 +283,38 @@ def translate_files(
             translate_group()
         while writing:
             yield _finished(writing.pop(0))
+
+
+def read_ahead(
+    read: Callable[[Job], Input], jobs: Iterable[Job], ahead: int
+) -> Generator[tuple[Job, Input | CityganError], None, None]:
+    """Reads what jobs need in threads, never more than `ahead` of them early; in their order, faults in their place."""
+    with ThreadPoolExecutor(2, "read") as readers:
+        remaining = iter(jobs)
+        waiting = deque((job, readers.submit(read, job)) for job in itertools.islice(remaining, ahead))
+        while waiting:
+            job, future = waiting.popleft()
+            waiting.extend((job, readers.submit(read, job)) for job in itertools.islice(remaining, 1))
+            try:
+                picture: Input | CityganError = future.result()
+            except CityganError as problem:
+                picture = problem
+            yield job, picture
+
+
+def translate_inputs(
+    translator: Translator | LabelMaker,
+    inputs: Sequence[Input],
+    *,
+    sample: int = 0,
+    tile: tuple[int, int] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """What a translator makes of inputs of one size, uint8 [N, H, W(, C)]."""
+    instances = None
+    if translator.needs_instances:
+        instances = np.stack([picture.instance for picture in inputs if picture.instance is not None])
+    arrays = np.stack([picture.array for picture in inputs])
+    return translator.translate(arrays, instances=instances, sample=sample, tile=tile)
 
 
 def _finished(item: tuple[Job, str | None, list[Future[Path]]]) -> Outcome:
@@ -320,23 +338,32 @@ def _write(path: Path, picture: npt.NDArray[np.uint8], palette: npt.NDArray[np.u
 
 
 @dataclass(frozen=True)
-class _Input:
+class Input:
+    """What a translator is given of one picture.
+
+    Attributes:
+        array: Ids [H, W] of its table, or a picture [H, W, C].
+        instance: The instance map [H, W], where it needs one.
+        doubt: What it looks like that the translator does not take.
+    """
+
     array: npt.NDArray[Any]
     instance: npt.NDArray[Any] | None
     doubt: str | None = None
 
 
-def _reader(
+def reader_of(
     translator: Translator | LabelMaker, table: ClassTable | None, max_pixels: int | None
-) -> Callable[[Job], _Input]:
+) -> Callable[[Job], Input]:
+    """How a job's files are read for a translator; it raises a `CityganError` where they cannot be."""
     limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
     own = translator.classes
     doubts = own is None and not _learnt_from_few_colours(translator)
     convert = None
     if own is not None and table is not None and table != own:
-        convert = _conversion(table, own)
+        convert = conversion(table, own)
 
-    def read(job: Job) -> _Input:
+    def read(job: Job) -> Input:
         if own is None:
             array = read_photo(job.source, **limit)
             if translator.channels == 1:
@@ -347,7 +374,7 @@ def _reader(
             if translator.pairs is not None and width == 2 * height:  # a pair like those it learnt from
                 array = array[:, :height] if translator.pairs == "AtoB" else array[:, height:]
             doubt = "a label map" if doubts and few_colours(array) else None
-            return _Input(np.ascontiguousarray(array), None, doubt)
+            return Input(np.ascontiguousarray(array), None, doubt)
         try:
             label = read_label(job.source, table or own, **limit)
         except DataError as problem:
@@ -364,7 +391,7 @@ def _reader(
                 raise DataError(
                     f"an instance map of {sizes[0]} for a label map ({job.source}) of {sizes[1]}", where=job.instance
                 )
-        return _Input(label, instance)
+        return Input(label, instance)
 
     return read
 
@@ -380,7 +407,7 @@ def _as_it_is_here(
         if table == read_by:
             continue
         with contextlib.suppress(CityganError):
-            _conversion(table, own)
+            conversion(table, own)
             read_label(file, table, **limit)
             way = "leave --classes out" if table == own else f"try --classes {table.name}"
             return DataError(problem.what, where=problem.where, hint=f"They fit {table.name}: {way}")
@@ -396,7 +423,7 @@ def _learnt_from_few_colours(translator: Translator | LabelMaker) -> bool:
     return bool((read_state(translator.path).get("data") or {}).get("few_colours", False))
 
 
-def _conversion(given: ClassTable, own: ClassTable) -> npt.NDArray[np.uint8]:
+def conversion(given: ClassTable, own: ClassTable) -> npt.NDArray[np.uint8]:
     """uint8 [256]: ids of one table to those of another, by the names of the classes.
 
     Raises:
