@@ -271,24 +271,35 @@ def sequence_of(translator: Translator | LabelMaker, data: PreparedSet, split: s
         UsageError: No such split or sequence.
         DataError: The set has no sequences, or not what the translator takes.
     """
-    splits = [data.split(split)] if split is not None else [data.splits[n] for n in PLAY_ORDER if n in data.splits]
-    found = {part.name: sequences for part in splits if (sequences := part.sequences())}
+    names = [split] if split is not None else [known for known in PLAY_ORDER if known in data.splits]
+    found: dict[str, dict[str, range]] = {}
+    reason: CityganError | None = None
+    for known in names:
+        try:
+            sequences = split_for(translator, data, known).sequences()
+        except CityganError as problem:
+            reason = reason or problem
+            continue
+        if sequences:
+            found[known] = sequences
     where = data.path if split is None else f"{data.path}, split {split}"
     if not found:
+        if reason is not None:
+            raise reason
         others = [part.name for part in data.splits.values() if part.sequences()]
         hint = f"--split {' or --split '.join(others)} has" if others else "Give a folder of label maps, in name order"
         raise DataError("there is no sequence of frames", where=where, hint=hint)
     if name is not None:
         chosen = next((part for part, sequences in found.items() if name in sequences), None)
         if chosen is None:
-            names = [known for sequences in found.values() for known in sequences]
-            more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-            hint = f"{did_you_mean(name, names)}There are {', '.join(names[:8])}{more}"
+            every = [other for sequences in found.values() for other in sequences]
+            more = f" and {len(every) - 8} more" if len(every) > 8 else ""
+            hint = f"{did_you_mean(name, every)}There {'is' if len(every) == 1 else 'are'} {', '.join(every[:8])}{more}"
             raise UsageError(f"no sequence '{name}'", where=where, hint=hint)
     else:
         chosen = next(iter(found))
         name = max(found[chosen], key=lambda known: len(found[chosen][known]))
-    return PreparedSequence(split_for(translator, data, chosen), name, found[chosen][name])
+    return PreparedSequence(data.split(chosen), name, found[chosen][name])
 
 
 def footage_of(
