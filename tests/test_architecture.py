@@ -32,7 +32,8 @@ ROOMS: dict[str, str] = {
     "videofile": "errors files",
     "data.labels": "errors yamlfile",
     "pictures": "errors files data.labels",
-    "data": "errors files yamlfile progress batch pictures data.labels",
+    "ops.flow": "errors",  # arrays alone, for `prepare`
+    "data": "errors files yamlfile progress batch pictures data.labels ops.flow",
     "ops": "errors",
     "models": "errors ops",
     "losses": "ops models",
@@ -62,14 +63,17 @@ ROOMS: dict[str, str] = {
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs sides",
     "segmenting": "errors devices pictures data data.labels models recipes train runs infer",
-    "translation": "errors files pictures data data.labels train sheets infer segmenting",
-    "footage": "errors pictures data data.labels infer segmenting translation videofile",
+    "inputs": "errors pictures data data.labels train sheets infer segmenting",
+    "translation": "errors files pictures data data.labels sheets infer segmenting inputs",
+    "footage": "errors pictures data data.labels infer segmenting inputs translation videofile",
     "filming": "errors files pictures metrics infer segmenting translation videofile footage",
-    "trios": "errors pictures data metrics sheets baseline infer",
-    "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios train runs",
+    "frames": "errors data metrics",
+    "trios": "errors pictures data metrics sheets baseline infer frames",
+    "foldertrios": "errors pictures data metrics sheets baseline frames",
+    "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios foldertrios train runs",
     "segmented": "errors pictures data metrics baseline trios runs segmenting assembling",
-    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios pairing train runs infer "
-    "segmenting assembling segmented translation",
+    "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios foldertrios pairing train "
+    "runs infer segmenting assembling segmented translation",
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics sheets baseline train runs building infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
@@ -80,7 +84,7 @@ ROOMS: dict[str, str] = {
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
     "metrics figurefile runnames runs starting building resuming importing exporting fetching infer segmenting "
-    "segmented translation videofile footage filming evaluation report training study",
+    "segmented inputs translation videofile footage filming evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = (
@@ -93,6 +97,7 @@ TORCH_FREE = (
     "presets",
     "videofile",
     "pictures",
+    "ops.flow",
     "data",
     "runnames",
     "cli",

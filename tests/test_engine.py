@@ -179,7 +179,7 @@ class _Plain(Recipe):
         }
         self.groups = {name: Group((name,), 2e-3, constant, (0.5, 0.999)) for name in self.networks}
 
-    def updates(self, batch: Batch) -> Iterator[Update]:
+    def updates(self, batch: Batch, phase: str = "all") -> Iterator[Update]:
         g, d = self.networks["generator"], self.networks["discriminator"]
         x, y = batch.source, batch.photo
         assert x is not None and y is not None

@@ -65,7 +65,7 @@ def test_a_plot_of_one_colour_alone() -> None:
 def scored(stem: str, value: float | None) -> Scored:
     trio = Trio(stem, picture(1), picture(2), picture(3))
     fake: dict[str, Any] = {} if value is None else {"ssim": value, "l1": value, "psnr": value}
-    return Scored(stem, (32, 24), fake, {}, {}, (b"", b""), trio)
+    return Scored(stem, (32, 24), fake, {}, {}, {}, (b"", b""), trio)
 
 
 def test_the_worst_and_the_best_are_kept() -> None:

@@ -13,10 +13,11 @@ from citygan.baseline import Painter
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.errors import CityganError, UsageError
 from citygan.figurefile import FigureFile
+from citygan.foldertrios import FolderTrios
 from citygan.metrics import STD, Metric, Setup, lookup, start_all
 from citygan.metrics.scoring import Job, Scores, score
 from citygan.plotfiles import PlotFolder
-from citygan.trios import FolderTrios, SegmentedTrios, SplitTrios
+from citygan.trios import SegmentedTrios, SplitTrios
 from citygan.weightfiles import check_names
 
 if TYPE_CHECKING:

@@ -13,17 +13,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from citygan.companions import CG2REAL, arrays_beside, networks_beside, skeleton_of
 from citygan.config import DiscriminatorSettings, GeneratorSettings, Settings
 from citygan.data.store import PreparedSet
 from citygan.devices import check_bf16
 from citygan.errors import DataError, MachineError, UsageError
-from citygan.feeding import check_augment
+from citygan.feeding import check_augment, count_of
 from citygan.models import DISCRIMINATORS, GENERATORS, SEGMENTERS, lookup
 from citygan.models.unet import unet_depth
 from citygan.recipes import RECIPES
 from citygan.recipes.base import Recipe
+from citygan.recipes.cg2real import CG2Real
 from citygan.recipes.pix2pix import Pix2Pix
 from citygan.recipes.segmenter import Segmentation
+from citygan.recipes.skeleton import Skeleton
 from citygan.recipes.views import View
 from citygan.runs import SEGMENTER, versions
 from citygan.sides import BOTH_SIDES, sides_of
@@ -41,6 +44,7 @@ class Built:
         networks: Name and arguments of each network.
         channels: C of the photos.
         arrays: What it learns from, of the prepared set.
+        skeleton: The edge map that the generator is shown; None: none.
     """
 
     recipe: Recipe
@@ -49,6 +53,7 @@ class Built:
     networks: dict[str, dict[str, Any]]
     channels: int
     arrays: tuple[str, ...]
+    skeleton: Skeleton | None = None
 
 
 def build(settings: Settings, data: PreparedSet) -> Built:
@@ -120,21 +125,33 @@ def _check_crop(segmenter: nn.Module, crop: int) -> None:
 
 def _build_generator(settings: Settings, data: PreparedSet) -> Built:
     inputs, outputs = sides_of(settings, data)
-    arrays = tuple(dict.fromkeys((*outputs.arrays, *inputs.arrays)))
+    skeleton = skeleton_of(settings, data)
+    beside = arrays_beside(settings, data, skeleton)
+    arrays = tuple(dict.fromkeys((*outputs.arrays, *inputs.arrays, *beside)))
     check_augment(settings, data, arrays, _uncoloured(inputs, outputs))
-    networks = {"generator": _generator(settings, data, inputs.channels, outputs.channels)}
+    shown = inputs.channels + (skeleton is not None) + (settings.features.channels if settings.features.shown else 0)
+    networks = {"generator": _generator(settings, data, shown, outputs.channels)}
     if settings.losses.lambda_gan > 0:
         networks["discriminator"] = _discriminator(settings, inputs.channels, outputs.channels)
     torch.manual_seed(settings.seed)
-    recipe = Pix2Pix(
-        settings,
-        inputs,
-        outputs,
-        networks["generator"]["arguments"],
-        networks["discriminator"]["arguments"] if "discriminator" in networks else None,
-    )
+    recipe: Recipe
+    if settings.recipe == CG2REAL:
+        networks |= networks_beside(settings, skeleton)
+        arguments = {role: about["arguments"] for role, about in networks.items()}
+        try:
+            recipe = CG2Real(settings, inputs, outputs, skeleton, arguments)
+        except ValueError as problem:
+            raise UsageError(str(problem), where="features" if "encoder" in networks else "dned") from problem
+    else:
+        recipe = Pix2Pix(
+            settings,
+            inputs,
+            outputs,
+            networks["generator"]["arguments"],
+            networks["discriminator"]["arguments"] if "discriminator" in networks else None,
+        )
     _check_size(recipe.networks["generator"], data, "generator")
-    return Built(recipe, inputs, outputs, networks, data.photo_channels or 3, arrays)
+    return Built(recipe, inputs, outputs, networks, data.photo_channels or 3, arrays, skeleton)
 
 
 def _uncoloured(inputs: View, outputs: View) -> str | None:
@@ -150,7 +167,10 @@ def _generator(settings: Settings, data: PreparedSet, in_channels: int, channels
     """Name and arguments of the generator."""
     chosen = settings.generator
     network = lookup(GENERATORS, chosen.name, "generator")
+    alone = chosen.global_share > 0
     offered = {"in_channels": in_channels, "out_channels": channels} | _options(chosen)
+    if alone or chosen.local_share > 0:
+        offered["coarse_output"] = alone
     arguments = _arguments(network, chosen, offered)
     if "depth" in arguments:
         arguments["depth"] = _depth(settings, data)
@@ -171,7 +191,8 @@ def _options(chosen: GeneratorSettings | DiscriminatorSettings) -> dict[str, Any
     options = dataclasses.asdict(chosen)
     if options.get("halvings", 0) is None:  # the network's own
         del options["halvings"]
-    return {key: value for key, value in options.items() if key not in ("name", "conditional", "shared_pass")}
+    aside = ("name", "conditional", "shared_pass", "global_share", "local_share")
+    return {key: value for key, value in options.items() if key not in aside}
 
 
 def _arguments(
@@ -193,6 +214,8 @@ def _arguments(
         # a network without dropout is one whose dropout is off
         if key not in parameters and value != default.get(key, value) and (key, value) != ("dropout", 0)
     ]
+    if "coarse_output" in offered and "coarse_output" not in parameters:
+        lost += [f"{part}_share" for part in ("global", "local") if getattr(chosen, f"{part}_share", 0) > 0]
     if lost:
         taken = ", ".join(key for key in offered if key in parameters and key in default)
         raise UsageError(
@@ -239,11 +262,11 @@ def _nearest(side: int, multiple: int) -> int:
     return max(1, round(side / multiple)) * multiple
 
 
-def steps_in_all(settings: Settings, count: int, ranks: Ranks) -> int:
-    """Steps of the whole training of `count` pictures."""
+def steps_in_all(settings: Settings, data: PreparedSet, ranks: Ranks) -> int:
+    """Steps of the whole training on a set."""
     if settings.train.steps is not None:
         return settings.train.steps
-    return max(1, round(settings.train.epochs * count / (settings.train.batch * ranks.size)))
+    return max(1, round(settings.train.epochs * count_of(settings, data) / (settings.train.batch * ranks.size)))
 
 
 def about(

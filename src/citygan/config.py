@@ -19,6 +19,9 @@ from citygan.errors import UsageError
 from citygan.settings import (
     AugmentSettings,
     DiscriminatorSettings,
+    DnedSettings,
+    EdgeSettings,
+    FeatureSettings,
     GeneratorSettings,
     InputSettings,
     LossSettings,
@@ -28,12 +31,16 @@ from citygan.settings import (
     SegmenterSettings,
     Settings,
     TrainSettings,
+    VideoSettings,
     WeightsSettings,
 )
 
 __all__ = [
     "AugmentSettings",
     "DiscriminatorSettings",
+    "DnedSettings",
+    "EdgeSettings",
+    "FeatureSettings",
     "GeneratorSettings",
     "InputSettings",
     "Layer",
@@ -43,6 +50,7 @@ __all__ = [
     "SegmenterSettings",
     "Settings",
     "TrainSettings",
+    "VideoSettings",
     "WeightsSettings",
     "WrongType",
     "convert",

@@ -23,9 +23,10 @@ import numpy as np
 from citygan.assembling import Progress, Result, Work, result_of, run_name, same_data, set_of_settings, versions
 from citygan.baseline import fit_painter, no_painter
 from citygan.data.labels import ClassTable
-from citygan.data.store import PreparedSet, resolve_set
+from citygan.data.store import WHAT, PreparedSet, Split, resolve_set
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.featurefile import FeatureFile
+from citygan.foldertrios import FolderTrios
 from citygan.metrics import Metric, Setup
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
@@ -33,7 +34,7 @@ from citygan.metrics.scoring import Trio
 from citygan.pairing import pair_folders, pictures_in
 from citygan.progress import say
 from citygan.segmented import check_classes, evaluate_segmenter, protocol_on
-from citygan.trios import SAMPLES, FolderTrios, SplitTrios
+from citygan.trios import SAMPLES, SplitTrios
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
@@ -50,6 +51,7 @@ def evaluate_run(
     data: str | Path | PreparedSet | None = None,
     batch: int | None = None,
     samples: int = SAMPLES,
+    edges_of: str | None = None,
     segmenter: str | Path | Segmenter | None = None,
     classes: ClassTable | None = None,
     weights: Mapping[str, str] | None = None,
@@ -68,6 +70,8 @@ def evaluate_run(
         data: Another prepared set than the one the run was trained on.
         batch: Pictures to translate together.
         samples: Draws of each picture, for `diversity`.
+        edges_of: What a run that is shown edges takes them from: `source`, `photo`; None: source pictures where the set
+            has any. The edges of the very photos that are painted leak the answer.
         segmenter: The run of a segmenter, for `fcn-score`.
         classes: By which painted label maps are read, for `miou`; None: the set's.
         weights: Of the networks that metrics look with, by name (`citygan.weightfiles.OF_METRICS`): a path or `random`.
@@ -87,6 +91,10 @@ def evaluate_run(
         translator = load(run, checkpoint=checkpoint, device=device)
     else:
         translator = run
+    if edges_of is not None:
+        if translator.guides.skeleton is None:
+            raise UsageError("this run is shown no edges", where="--edges-of", hint="Leave it out")
+        translator.guides.edges_of = edges_of
     if metrics is None and translator.painted_classes is not None:
         work = Work(["miou"], weights, per_image, plots, force, progress)
     from citygan.translation import split_for
@@ -119,12 +127,13 @@ def evaluate_run(
         draws=trios.draws,
         segmenter=None if looks is None else looks.about() | {"scored_as": protocol_on(looks, part)},
         painting=painter.kind,
+        motion=trios.motion,
         lacking=trios.lacking,
         memory=FeatureFile(prepared.path, split),
     )
     scores = work.score(trios, setup, painter)
     protocol = {
-        "model": _model_protocol(translator, checkpoint),
+        "model": _model_protocol(translator, checkpoint) | _edges_protocol(translator, part),
         "data": {
             "name": prepared.name,
             "checksum": prepared.checksum,
@@ -199,7 +208,14 @@ def evaluate_folders(
             )
         painter = fit_painter(prepared)
     trios = FolderTrios(pairs, painter, table=table, show=plots is not None)
-    setup = Setup(device=device, weights=work.weights, classes=table, painting=painter.kind, lacking=trios.lacking)
+    setup = Setup(
+        device=device,
+        weights=work.weights,
+        classes=table,
+        painting=painter.kind,
+        motion=trios.motion,
+        lacking=trios.lacking,
+    )
     scores = work.score(trios, setup, painter)
     for side, picture in sorted(trios.doubted.items()):
         say(f"warning: --{side}: {picture} looks like a label map, and its colours were scored as a photo's")
@@ -209,7 +225,7 @@ def evaluate_folders(
         "data": {
             "fake_sha256": digests[0],
             "real_sha256": digests[1],
-            "sha256_of": "stems and RGB pixels, in the order of the stems",
+            "sha256_of": "stems and RGB pixels, in the order of the stems, their numbers by value",
         },
         "versions": versions(),
     }
@@ -263,7 +279,13 @@ def set_of_run(translator: Translator, data: str | Path | PreparedSet | None = N
 
 def _lacking_in_arrays() -> dict[Any, CityganError]:
     hint = "citygan.evaluation.evaluate_run and evaluate_folders have them"
+    video = DataError(
+        "two arrays of pictures are no sequence",
+        hint="citygan.metrics.streaming.VideoFigures takes the frames of a video",
+    )
     return {
+        "following": video,
+        "frame": video,
         "ids": DataError("two arrays of pictures come without class table", hint=hint),
         "samples": DataError("two arrays of pictures hold one version of each", hint=hint),
     }
@@ -301,6 +323,14 @@ def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
         if one is missing or other is missing:
             raise DataError(f"fewer {'fake' if one is missing else 'real'} pictures than of the other side")
         yield np.asarray(one), np.asarray(other)
+
+
+def _edges_protocol(translator: Translator, part: Split) -> dict[str, Any]:
+    """Where the edges come from that a run was shown."""
+    array = translator.guides.edges_from(part)
+    if array is None:
+        return {}
+    return {"edges_of": "target photo" if array == translator.output_kind else WHAT[array]}
 
 
 def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:

@@ -50,6 +50,12 @@ def check_augment(settings: Settings, data: PreparedSet, arrays: Sequence[str], 
             raise DataError("class-aware crops need classes, and all of the set's are void", where=data.path)
 
 
+def count_of(settings: Settings, data: PreparedSet) -> int:
+    """Pictures of the split `train` that an epoch goes through, or pairs of neighbouring frames."""
+    split = data.split("train")
+    return len(split.pairs()) if settings.video.pairs else len(split)
+
+
 def colours_of(settings: Settings) -> ColourRanges:
     """How colours change in a training."""
     augment = settings.augment
@@ -102,6 +108,7 @@ def feed_of(
         class_crops=class_crops,
         colours=colours_of(settings),
         palette=None if data.classes is None else data.classes.palette,
+        pairs=settings.video.pairs,
         rank=rank,
         ranks=ranks,
     )

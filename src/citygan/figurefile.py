@@ -19,7 +19,7 @@ from citygan.metrics.scoring import Scored
 
 
 class FigureFile:
-    """One line a picture: its name, and each metric's figure beside the mean-colour painting's.
+    """One line a picture: its name, each metric's figure, the mean-colour painting's, the real one's if it has one.
 
     A metric that could not be measured leaves its cell empty; an infinite one is `inf`.
 
@@ -34,7 +34,9 @@ class FigureFile:
 
     def __init__(self, path: str | Path, metrics: Sequence[Metric], *, force: bool = False) -> None:
         self.path = Path(path)
-        self.names = [metric.name for metric in metrics if metric.scope == "picture"]
+        rows = [metric for metric in metrics if metric.scope == "picture"]
+        self.names = [metric.name for metric in rows]
+        self.of_real = {metric.name for metric in rows if metric.of_real}
         if not self.names:
             raise UsageError(
                 f"no figure for a single picture in {', '.join(metric.name for metric in metrics)}",
@@ -55,16 +57,19 @@ class FigureFile:
         """
         with new_file(self.path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            columns = [column for name in self.names for column in (name, f"{name}_mean_colour")]
-            writer.writerow(["picture", *columns])
+            writer.writerow(["picture", *(column for name in self.names for column in self._columns(name))])
 
             def write(scored: Scored) -> None:
                 row: list[Any] = [cell(scored.stem)]
                 for name in self.names:
                     row += [_number(scored.fake.get(name)), _number(scored.painting.get(name))]
+                    row += [_number(scored.real.get(name))] * (name in self.of_real)
                 writer.writerow(row)
 
             yield write
+
+    def _columns(self, name: str) -> list[str]:
+        return [name, f"{name}_mean_colour", *([f"{name}_real"] if name in self.of_real else [])]
 
 
 def cell(text: str) -> str:
@@ -99,7 +104,16 @@ def table_of(result: dict[str, Any]) -> list[tuple[str, str, str, str]]:
 def _text(name: str, figure: dict[str, Any]) -> str:
     if figure["mean"] is None:
         return "infinite" if figure.get("infinite") else "-"
-    digits = {"psnr": 2, "l1": 2, "diversity-l1": 2, "fid": 2}.get(name, 4)
+    digits = {
+        "psnr": 2,
+        "l1": 2,
+        "diversity-l1": 2,
+        "fid": 2,
+        "fvd": 2,
+        "warp-error": 2,
+        "flicker": 2,
+        "sharpness": 2,
+    }.get(name, 4)
     spread = "" if figure["std"] is None else f" +- {figure['std']:.{digits}f}"
     return f"{figure['mean']:.{digits}f}{spread}"
 
@@ -113,6 +127,8 @@ def details_of(result: dict[str, Any]) -> list[str]:
             lines.append(f"{name}: {like} equal to the real one (infinite), left out of the mean")
         if figure.get("subset_size"):
             lines.append(f"{name}: over subsets of {counted(figure['subset_size'], 'picture')}")
+        if figure.get("real") and figure["real"]["mean"] is not None:
+            lines.append(f"{name}: {_text(name, figure['real'])} of the real pictures")
         if figure.get("rows"):
             rows = {**figure["rows"], "mean-colour": figure["mean_colour"]}
             for title in ("oracle", "generated", "mean-colour", "chance"):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +16,47 @@ from citygan.files import write_bytes
 from citygan.footage import Footage, Shot
 from citygan.infer import Translator
 from citygan.metrics.figures import absent
+from citygan.metrics.streaming import VIDEO, VideoFigures
 from citygan.pictures.painted import in_colours
 from citygan.segmenting import LabelMaker
 from citygan.translation import encoded, outputs_of, palette_of
 from citygan.videofile import Coder, new_video
 
 UInt8 = npt.NDArray[np.uint8]
-FIGURES = ("warp-error", "flicker")
 
 
-class Steadiness(Protocol):
-    """Gathers the temporal figures while the frames go by."""
+class Figures:
+    """The temporal figures of a video, gathered while its frames go by; null where there are no real frames."""
+
+    def __init__(self, translator: Translator | LabelMaker, footage: Footage) -> None:
+        self._translator = translator
+        self._footage = footage
+        self._known: VideoFigures | None = None
+        self._last: int | None = None
+        if footage.real(translator, 0) is not None:
+            self._known = VideoFigures(VIDEO, motion=footage.has_motion)
 
     def add(self, number: int, made: UInt8) -> None:
         """The next frame that was made, and its place in the footage."""
+        if self._known is None:
+            return
+        if self._last is not None and number != self._last + 1:
+            self._known.cut()
+        self._last = number
+        real = self._footage.real(self._translator, number)
+        assert real is not None
+        self._known.add(made, real, self._footage.motion(number) if self._footage.has_motion else None)
 
     def figures(self) -> dict[str, Mapping[str, Any]]:
-        """A figure for each name of `FIGURES`."""
+        """A figure for each of `VIDEO`."""
+        if self._known is None:
+            return {name: absent("there are no real frames, whose flow tells how a frame moves on") for name in VIDEO}
+        return dict(self._known.figures())
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """What each figure depends on."""
+        return {} if self._known is None else self._known.protocol
 
 
 @dataclass(frozen=True)
@@ -73,6 +97,7 @@ class Video:
         padded: (width, height) of the file, both even.
         pictures: The pictures of its frames.
         figures: The temporal figures.
+        protocol: What they depend on.
     """
 
     path: Path
@@ -83,6 +108,7 @@ class Video:
     padded: tuple[int, int] = (0, 0)
     pictures: list[Path] = field(default_factory=list)
     figures: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
 
 
 def film(
@@ -95,8 +121,6 @@ def film(
     fps: Fraction,
     failed: Callable[[CityganError], object],
     progress: Callable[[int], object],
-    steadiness: Steadiness | None = None,
-    reason: str = "not computed",
     doubted: Callable[[Shot], object] = lambda shot: None,
 ) -> Video:
     """Makes one video, whole or not at all; no more than a few frames are in memory at a time.
@@ -104,8 +128,6 @@ def film(
     Args:
         failed: Told of every frame that could not be made, which the video then lacks.
         progress: Told how many frames are done.
-        steadiness: Gathers the temporal figures.
-        reason: Why there are none, without it.
         doubted: Told of frames that look like something else.
 
     Raises:
@@ -113,6 +135,7 @@ def film(
         MachineError: It could not be written, or what was written cannot be read back.
     """
     video = Video(out, str(coder), fps)
+    figures = Figures(translator, footage)
     with new_video(out, coder, fps) as writer:
         for shot in footage.shots(translator, sample=take.sample, tile=take.tile, batch=take.batch):
             if shot.made is None or shot.given is None:
@@ -128,14 +151,13 @@ def film(
                 if not (take.keep and picture.exists()):
                     write_bytes(picture, encoded(shot.made, take.suffix, palette_of(translator)))
                     video.pictures.append(picture)
-            if steadiness is not None:
-                steadiness.add(shot.number, shot.made)
+            figures.add(shot.number, shot.made)
             progress(shot.number + 1)
         if not writer.frames:
             raise DataError(f"none of {counted(len(footage.jobs), 'frame')} could be translated", where=footage.name)
     assert writer.size is not None and writer.padded is not None
     video.frames, video.size, video.padded = writer.frames, writer.size, writer.padded
-    video.figures = steadiness.figures() if steadiness is not None else {name: absent(reason) for name in FIGURES}
+    video.figures, video.protocol = figures.figures(), figures.protocol
     return video
 
 
@@ -153,10 +175,3 @@ def _side_by_side(translator: Translator | LabelMaker, footage: Footage, shot: S
     if real is not None:
         parts.append(in_colours(real))
     return np.hstack(parts)
-
-
-def steadiness_of(translator: Translator | LabelMaker, footage: Footage) -> tuple[Steadiness | None, str]:
-    """What gathers the temporal figures of a source; without it, why there are none."""
-    if footage.real(translator, 0) is None:
-        return None, "there are no real frames, whose flow tells how a still scene would move"
-    return None, "the metrics are not there"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from citygan.data.layouts.tree import natural
 from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.infer import Translator
+from citygan.inputs import Input, Job, conversion, edges_of, read_ahead, reader_of, translate_inputs
 from citygan.pictures import MAX_PIXELS, SUFFIXES, header
 from citygan.pictures.painted import (
     MAX_DOUBTFUL,
@@ -27,18 +28,7 @@ from citygan.pictures.painted import (
     nearest_colours_to_ids,
 )
 from citygan.segmenting import LabelMaker
-from citygan.translation import (
-    READ_AHEAD,
-    Input,
-    Job,
-    conversion,
-    find_jobs,
-    not_there,
-    read_ahead,
-    reader_of,
-    split_for,
-    translate_inputs,
-)
+from citygan.translation import READ_AHEAD, find_jobs, not_there, split_for, with_edges
 from citygan.videofile import check_one_size, frames_of, probe
 
 UInt8 = npt.NDArray[np.uint8]
@@ -93,6 +83,15 @@ class Footage:
         """What a frame should look like, uint8 [H, W, C]; None where nobody knows."""
         return None
 
+    @property
+    def has_motion(self) -> bool:
+        """Whether the way from one real frame to the next is known."""
+        return False
+
+    def motion(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Flow [H, W, 2] in pixels (x, y) and occlusion [H, W] from a real frame to the next, where it `has_motion`."""
+        raise NotImplementedError
+
     def remarks(self) -> Iterator[str]:
         """What is to be said of the frames that `shots` has given."""
         yield from ()
@@ -128,6 +127,15 @@ class PreparedSequence(Footage):
         if isinstance(translator, LabelMaker) or getattr(self.split, translator.output_kind) is None:
             return None
         return translator.real(self.split, self.frames[number])
+
+    @property
+    def has_motion(self) -> bool:
+        return self.split.flow is not None and self.split.occlusion is not None
+
+    def motion(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        index = self.frames[number]
+        assert self.split.flow is not None and self.split.occlusion is not None
+        return np.asarray(self.split.flow[index]), np.asarray(self.split.occlusion[index])
 
 
 class FrameFolder(Footage):
@@ -172,7 +180,8 @@ class VideoFile(Footage):
         check_one_size(path)
         super().__init__(os.fspath(path), [Job(path, f"{i:06d}") for i in range(info.frames)])
         self.path = path
-        self.table = table
+        self.table = self._table = table
+        self.max_pixels = max_pixels
         self.fps = info.fps
         self.lost = info.promised - info.frames
         self._changed = self._doubtful = 0.0  # shares, summed over the frames
@@ -185,37 +194,43 @@ class VideoFile(Footage):
         own = translator.classes
         if own is None:
             mine = translator.own_channels if isinstance(translator, Translator) else np.asarray
-            frames: Iterable[Input | CityganError] = (Input(mine(rgb), None) for rgb in frames_of(self.path))
+            read = partial(self._input, given=mine)
         else:
             if translator.needs_instances:
                 raise UsageError(
                     "this run draws on instance maps, which no video has", where=self.path, hint="Give a prepared set"
                 )
-            table = self.table or own
-            read = partial(self._label, table=table, convert=None if table == own else conversion(table, own))
-            frames = (read(number, rgb) for number, rgb in enumerate(frames_of(self.path), 1))
+            self._table = self.table or own
+            convert = None if self._table == own else conversion(self._table, own)
+            read = partial(self._input, given=partial(self._label, convert=convert))
+        frames = (read(job, rgb) for job, rgb in zip(self.jobs, frames_of(self.path), strict=False))
         yield from _translated(translator, frames, batch, sample, tile)
 
-    def _label(
-        self, number: int, rgb: UInt8, *, table: ClassTable, convert: npt.NDArray[np.uint8] | None
-    ) -> Input | CityganError:
+    def _input(self, job: Job, rgb: UInt8, *, given: Callable[[UInt8], UInt8]) -> Input | CityganError:
         try:
-            ids, doubtful = nearest_colours_to_ids(rgb, table)
+            return Input(given(rgb), edges_of(job, rgb.shape[:2], self.max_pixels))
         except UnknownValuesError as problem:
+            assert self._table is not None
             fault = DataError(
-                f"frame {number}: {problem.share:.1%} of the pixels are further than {TOLERANCE:g} levels from every "
-                f"colour of the class table {table.name}, at most {MAX_DOUBTFUL:.0%} may be: {problem}",
+                f"frame {job.stem}: {problem.share:.1%} of the pixels are further than {TOLERANCE:g} levels from every "
+                f"colour of the class table {self._table.name}, at most {MAX_DOUBTFUL:.0%} may be: {problem}",
                 where=self.path,
                 hint="Is it a label video by another table (--classes)? If compression has spoilt it, write it "
                 "with less, or give the label maps as a folder of PNGs",
             )
-            if number == 1:
+            if job is self.jobs[0]:
                 raise fault from problem  # no label video at all
             return fault
+        except CityganError as problem:
+            return problem
+
+    def _label(self, rgb: UInt8, convert: npt.NDArray[np.uint8] | None) -> UInt8:
+        assert self._table is not None
+        ids, doubtful = nearest_colours_to_ids(rgb, self._table)
         self._read += 1
         self._doubtful += doubtful
-        self._changed += float((table.palette[ids] != rgb).any(axis=-1).mean())
-        return Input(ids if convert is None else convert[ids], None)
+        self._changed += float((self._table.palette[ids] != rgb).any(axis=-1).mean())
+        return ids if convert is None else convert[ids]
 
     def remarks(self) -> Iterator[str]:
         shares = self.label_colours()
@@ -258,7 +273,7 @@ def _translated(
             yield from made()
             yield Shot(number, problem=given)
             continue
-        if len(group) == together or (group and group[0][1].array.shape != given.array.shape):
+        if len(group) == together or (group and group[0][1].shapes != given.shapes):
             yield from made()
         group.append((number, given))
     yield from made()
@@ -303,18 +318,29 @@ def sequence_of(translator: Translator | LabelMaker, data: PreparedSet, split: s
 
 
 def footage_of(
-    translator: Translator | LabelMaker, source: str, table: ClassTable | None, max_pixels: int | None
+    translator: Translator | LabelMaker,
+    source: str,
+    table: ClassTable | None,
+    max_pixels: int | None,
+    *,
+    photos: Path | None = None,
+    edges: Path | None = None,
 ) -> Footage:
     """A folder of frames, or a video file. A name is a name: no pattern, no address.
 
+    Args:
+        table: Of the label maps, where it is not the translator's own.
+        photos, edges: Folders that a run which is shown edges has them from; namesakes of a video's frames are called
+            000000 and so on.
+
     Raises:
-        UsageError: An address, a pattern.
+        UsageError: An address, a pattern; no edges for a run that is shown some.
         DataError: Nothing there, no frames in it, no video, frames of different sizes.
     """
     path = Path(source)
     if path.is_dir():
         jobs = sorted(find_jobs([source], translator.classes is not None), key=lambda job: natural(job.stem))
-        return FrameFolder(path, jobs, table, max_pixels)
+        return FrameFolder(path, with_edges(jobs, translator, photos, edges), table, max_pixels)
     if not os.path.lexists(path):
         if "://" in source:
             raise UsageError("an address: nothing is fetched", where=source, hint="Save the video as a file first")
@@ -327,7 +353,9 @@ def footage_of(
         raise not_there(source)
     if path.suffix.lower() in SUFFIXES:
         raise DataError("a single picture is not a video", where=path, hint="Name its folder, or citygan translate it")
-    return VideoFile(path, table, max_pixels)
+    video = VideoFile(path, table, max_pixels)
+    video.jobs = with_edges(video.jobs, translator, photos, edges)
+    return video
 
 
 def jumps(footage: Footage) -> str | None:

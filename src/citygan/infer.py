@@ -16,6 +16,7 @@ from citygan.batch import Batch
 from citygan.data.store import WHAT, Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
+from citygan.guides import Beside, Guides, cut, guides_of, sample_seed, several
 from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say
@@ -45,6 +46,7 @@ class Translator(Sides):
         step: Steps it was trained for.
         settings: The settings of the run, as nested values.
         pairs: `AtoB` or `BtoA` where it learnt from side-by-side pictures: which half is the input.
+        guides: What it is shown beside that; None: nothing.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Translator(Sides):
         step: int = 0,
         settings: dict[str, Any] | None = None,
         pairs: str | None = None,
+        guides: Guides | None = None,
     ) -> None:
         self.generator = generator
+        self.guides = guides or Guides()
         super().__init__(inputs, outputs, device)
         self.mode = mode
         self.seed = seed
@@ -73,6 +77,22 @@ class Translator(Sides):
         self.pairs = pairs
         self.multiple = int(getattr(generator, "multiple", 1))
         self.smallest = int(getattr(generator, "smallest", 1))
+
+    @property
+    def needs_instances(self) -> bool:
+        return self.guides.encoder is not None or super().needs_instances
+
+    @property
+    def draws(self) -> bool:
+        """Whether samples of a picture differ: by dropout, by the edge network's fusion, by features."""
+        return _MODES[self.mode][1] or self.guides.draw
+
+    def beside(self, split: Split, part: int | Sequence[int]) -> dict[str, Any]:
+        """What `translate` is given beside the input of one or several pictures of a split, by keyword."""
+        found = self.guides.of_split(split, part)
+        if self.needs_instances and split.instance is not None:
+            found["instances"] = np.asarray(split.instance[part])
+        return found
 
     def protocol(self) -> dict[str, Any]:
         """What its pictures depend on besides their input, for the record of a figure."""
@@ -90,6 +110,8 @@ class Translator(Sides):
             "dropout_seed": self.seed if dropout else None,
             "draws_averaged": 1,
             "precision": "bf16" if self.bf16 else "float32",
+            **({} if self.guides.skeleton is None else {"edges": self.guides.skeleton.to_dict()}),
+            **({} if self.guides.encoder is None else {"features": "a cluster of its class for every instance"}),
         }
 
     def translate(
@@ -97,6 +119,8 @@ class Translator(Sides):
         inputs: npt.ArrayLike,
         *,
         instances: npt.ArrayLike | None = None,
+        pictures: npt.ArrayLike | None = None,
+        edges: npt.ArrayLike | None = None,
         sample: int = 0,
         tile: tuple[int, int] | None = None,
     ) -> UInt8:
@@ -105,14 +129,18 @@ class Translator(Sides):
         Args:
             inputs: Label maps, [H, W] or [N, H, W] ids of `classes`; or uint8 pictures, [H, W, C] or [N, H, W, C].
             instances: Instance maps of the same [N,] H, W, where `needs_instances`.
-            sample: Which of the possible draws of dropout.
+            pictures: uint8 pictures [N,] H, W, C, whose edges it is shown where it has a `skeleton`: graphics
+                renderings, as a rule.
+            edges: In their place edge maps [N,] H, W: 0 and 1, or up to 255.
+            sample: Which of the possible draws: of dropout, and of the edge network's fusion, which in sample 0 is
+                the learnt one.
             tile: (width, height) of tiles to work in, to save memory; it changes the picture.
 
         Returns:
             uint8 [..., H, W, 3], or [..., H, W, 1] from a generator of grey pictures.
 
         Raises:
-            DataError: Wrong shape or type, no picture, ids outside the table, no instance maps.
+            DataError: Wrong shape or type, no picture, ids outside the table, no instance maps, no edges.
             UsageError: Tiles of a picture in which there is a hole.
             MachineError: Out of memory with a single picture.
         """
@@ -135,16 +163,35 @@ class Translator(Sides):
         single = array.ndim == single_rank
         array = array[None] if single else array
         self._check(array)
-        edges = None
+        beside: Beside = {}
         if self.needs_instances:
             if instances is None:
                 raise DataError("this model draws on instance maps and there is none", hint="Give instance maps too")
-            edges = np.asarray(instances)
-            edges = edges[None] if edges.ndim == 2 else edges
-            if edges.shape != array.shape[:3]:
-                raise DataError(f"instances are {edges.shape}, labels {array.shape}")
-        pictures = self._translate(array, edges, sample, tile)
-        return pictures[0] if single else pictures
+            beside["instance"] = several(instances, 2)
+            if beside["instance"].shape != array.shape[:3]:
+                raise DataError(f"instances are {beside['instance'].shape}, labels {array.shape}")
+        with torch.inference_mode():
+            guide = self.guides.guide(pictures, edges, array.shape[:3], self.device)
+        if guide is not None:
+            beside["guide"] = guide
+        found = self._translate(array, beside, sample, tile)
+        return found[0] if single else found
+
+    def edge_picture(self, pictures: npt.ArrayLike, *, sample: int = 0) -> UInt8:
+        """The edges that it is shown of one picture, as a picture.
+
+        Args:
+            pictures: uint8 [H, W, C].
+
+        Returns:
+            uint8 [H, W, 3], white where there is an edge.
+        """
+        given = several(pictures, 3)
+        with torch.inference_mode():
+            guide = self.guides.guide(given, None, given.shape[:3], self.device)
+            assert guide is not None
+            edges = self.guides.edges(guide, self.device, sample)
+        return to_uint8(edges.expand(-1, 3, -1, -1) * 2 - 1)[0]
 
     def translate_split(
         self,
@@ -163,11 +210,8 @@ class Translator(Sides):
         together = batch or self.default_batch
         for first in range(0, len(chosen), together):
             part = chosen[first : first + together]
-            instances = None
-            if self.needs_instances and split.instance is not None:
-                instances = np.asarray(split.instance[part])
             given = self.own_channels(np.asarray(array[part]))
-            yield from self.translate(given, instances=instances, sample=sample, tile=tile)
+            yield from self.translate(given, **self.beside(split, part), sample=sample, tile=tile)
 
     @property
     def default_batch(self) -> int:
@@ -200,17 +244,10 @@ class Translator(Sides):
             )
 
     @torch.inference_mode()
-    def _translate(
-        self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int, tile: tuple[int, int] | None
-    ) -> UInt8:
+    def _translate(self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int] | None) -> UInt8:
         if tile is not None:
             try:
-                return np.stack(
-                    [
-                        self._tiled(array[i], None if instances is None else instances[i], sample, tile)
-                        for i in range(len(array))
-                    ]
-                )
+                return np.stack([self._tiled(array[i], cut(beside, i), sample, tile) for i in range(len(array))])
             except Exception as problem:
                 if not is_out_of_memory(problem):
                     raise
@@ -226,7 +263,7 @@ class Translator(Sides):
             first = sum(map(len, done))
             part = slice(first, first + batch)
             try:
-                x = self._run(array[part], None if instances is None else instances[part], sample)
+                x = self._run(array[part], cut(beside, part), sample)
             except Exception as problem:
                 if not is_out_of_memory(problem):
                     raise
@@ -242,9 +279,7 @@ class Translator(Sides):
             done.append(to_uint8(x))
         return np.concatenate(done)
 
-    def _tiled(
-        self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int, tile: tuple[int, int]
-    ) -> UInt8:
+    def _tiled(self, array: npt.NDArray[Any], beside: Beside, sample: int, tile: tuple[int, int]) -> UInt8:
         """Overlapping tiles, each translated by itself and blended linearly where they overlap."""
         height, width = array.shape[:2]
         total: Tensor | None = None
@@ -252,7 +287,8 @@ class Translator(Sides):
         for top, bottom in _spans(height, tile[1]):
             for left, right in _spans(width, tile[0]):
                 part = (slice(top, bottom), slice(left, right))
-                x = self._run(array[part][None], None if instances is None else instances[part][None], sample)[0].cpu()
+                of_tile = {name: given[None] for name, given in cut(beside, part).items()}
+                x = self._run(array[part][None], of_tile, sample)[0].cpu()
                 fade = _fade(bottom - top)[:, None] * _fade(right - left)[None, :]
                 if total is None:
                     total = torch.zeros(x.shape[0], height, width)
@@ -261,28 +297,36 @@ class Translator(Sides):
         assert total is not None
         return to_uint8((total / weight)[None])[0]
 
-    def _run(self, array: npt.NDArray[Any], instances: npt.NDArray[Any] | None, sample: int) -> Tensor:
+    def _run(self, array: npt.NDArray[Any], beside: Beside, sample: int) -> Tensor:
         """[N, H, W(, C)] -> [N, C, H, W] in [-1, 1], float32; padded for the network and cropped back."""
         height, width = array.shape[1:3]
         rows = _padded(max(height, self.smallest), self.multiple) - height
         columns = _padded(max(width, self.smallest), self.multiple) - width
+        label = instance = None
+        around = ((0, 0), (0, rows), (0, columns))
+        if "instance" in beside:
+            instance = torch.from_numpy(np.pad(beside["instance"].astype(np.int32), around, mode="edge"))
+            instance = instance.to(self.device)
         if self.inputs.is_label:
-            around = ((0, 0), (0, rows), (0, columns))
             label = torch.from_numpy(np.pad(array.astype(np.uint8), around, mode="edge")).to(self.device)
-            instance = None
-            if instances is not None:
-                instance = torch.from_numpy(np.pad(instances.astype(np.int32), around, mode="edge")).to(self.device)
             x = self.inputs(Batch(label=label, instance=instance))
         else:  # padded after it was encoded: a hole is in the middle of the picture as it was given
             x = F.pad(self.inputs(self.batch_of(array)), (0, columns, 0, rows), mode="replicate")
-        x = x.contiguous(memory_format=torch.channels_last)
         statistics, dropout = _MODES[self.mode]
-        seed = _sample_seed(self.seed, sample) if dropout else None
+        seed = sample_seed(self.seed, sample) if dropout else None
         with (
             test_time(self.generator, statistics=statistics, dropout_seed=seed),
             torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16),
         ):
-            y: Tensor = self.generator(x)
+            shown = [x]
+            if "guide" in beside:
+                edges = self.guides.edges(beside["guide"], self.device, sample)
+                shown.append(F.pad(edges.to(x.dtype), (0, columns, 0, rows), mode="replicate"))
+            if self.guides.encoder is not None:
+                assert instance is not None
+                shown.append(self.guides.features(instance, label, sample).to(x.dtype))
+            x = torch.cat(shown, dim=1) if len(shown) > 1 else x
+            y: Tensor = self.generator(x.contiguous(memory_format=torch.channels_last))
         x, y = (tensor[:, :, :height, :width].float() for tensor in (x, y))
         return picture_of(self.inputs, self.outputs, x, y)
 
@@ -343,18 +387,20 @@ def load(
     if bf16:
         round_weights(generator)
     chosen: Any = mode or inference
+    drawn = own_seed if seed is None else seed
     return Translator(
         generator,
         inputs,
         outputs,
         mode=chosen,
         device=where,
-        seed=own_seed if seed is None else seed,
+        seed=drawn,
         bf16=bf16,
         path=folder,
         step=step,
         settings=settings,
         pairs=pairs,
+        guides=guides_of(folder, state, drawn, lambda network, name: read_network(network, folder, state, name, where)),
     )
 
 
@@ -384,10 +430,6 @@ def round_weights(generator: nn.Module) -> None:
     for module in generator.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.to(torch.bfloat16)
-
-
-def _sample_seed(seed: int, sample: int) -> int:
-    return int(np.random.SeedSequence((seed, 2, sample)).generate_state(1, np.uint64)[0])
 
 
 def _padded(side: int, multiple: int) -> int:

@@ -7,6 +7,7 @@ Names are paths without suffix. Where they differ only in what tells a photo fro
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from citygan.data.layouts import label_files
@@ -20,7 +21,9 @@ Pictures = dict[str, Path]
 
 
 def pair_folders(fake: Path, real: Path, labels: Path | None = None) -> list[tuple[str, Path, Path, Path | None]]:
-    """Every picture of `fake` with its namesake in `real`, and its label map: (name, fake, real, label), by name.
+    """Every picture of `fake` with its namesake in `real`, and its label map: (name, fake, real, label).
+
+    They come by name, numbers in names by their value: p2 before p10.
 
     Raises:
         DataError: No such folder, no picture in it, two of one name, or names that are in one folder only.
@@ -39,7 +42,12 @@ def pair_folders(fake: Path, real: Path, labels: Path | None = None) -> list[tup
         without = [name for name in reals if name not in maps]
         if without:
             raise DataError(f"{labels} has no label map for {_some(without)}")
-    return [(name, fakes[name], reals[name], maps.get(name)) for name in sorted(fakes)]
+    return [(name, fakes[name], reals[name], maps.get(name)) for name in sorted(fakes, key=_in_order)]
+
+
+def _in_order(name: str) -> tuple[list[tuple[str, int]], str]:
+    pieces = re.findall(r"(\D*)(\d*)", name)
+    return [(text, int(number or -1)) for text, number in pieces], name
 
 
 def pictures_in(folder: Path) -> Pictures:

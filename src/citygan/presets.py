@@ -24,6 +24,7 @@ class Preset:
         settings, quick: What differs from the defaults, and from that in its quick form.
         direction: Of the published side-by-side pairs: which half becomes which.
         from_weights: Whether it starts from trained weights, and has the networks that these are of.
+        builds_on: The models from whose runs it goes on, with their networks and what these are shown.
     """
 
     task: str
@@ -33,6 +34,7 @@ class Preset:
     quick: Mapping[str, Any]
     direction: str | None = None
     from_weights: bool = False
+    builds_on: tuple[str, ...] = ()
 
 
 # what makes any of them narrow and short enough for two CPU cores
@@ -72,6 +74,36 @@ def _task(
         quick={**_QUICK, "train": {**_QUICK["train"], "batch": 1}},
         direction=direction,
     )
+
+
+_SFLOW_TASK = "labels and edges to photos (S-Flow GAN)"
+# what the paper does not tell is as in pix2pixHD's public code
+_HD: Mapping[str, Any] = {
+    "recipe": "cg2real",
+    "input": {"array": "label", "encoding": "onehot"},
+    "augment": {"jitter": 1.0, "mirror": True},
+    "generator": {"name": "resnet", "blocks": 9, "halvings": 4, "norm": "instance", "dropout": 0.0},
+    "discriminator": {"name": "multiscale", "scales": 1, "norm": "instance"},
+    "losses": {"adversarial": "least-squares", "lambda_l1": 0.0, "lambda_fm": 10.0, "lambda_vgg": 10.0},
+    "optimizer": {"schedule": "linear"},
+}
+_SFLOW: Mapping[str, Any] = {**_HD, "edges": {"shown": True}, "dned": {"from_share": 0.25}}
+_PUBLIC: Mapping[str, Any] = {**_HD, "input": {**_HD["input"], "instance_edges": True}}
+# nothing is to be fetched, so L1 has to stand in the place of the perceptual loss
+_QUICK_HD: Mapping[str, Any] = {
+    "generator": {"name": "unet", "width": 16, "blocks": 9, "halvings": None},
+    "discriminator": {"width": 16},
+    "dned": {"width": 4},
+    "losses": {"lambda_vgg": 0.0, "lambda_l1": 10.0},
+    "weights": {"vgg16": "random"},
+    "optimizer": {"rate": 5e-4},
+    "train": {"steps": 3000, "ema": 0.998},
+}
+_PICTURE_MODELS = ("sflow", "sflow-multiscale", "sflow-laplacian", "sflow-labels", "pix2pixhd", "pix2pixhd-global")
+
+
+def _sflow(summary: str, source: str, settings: Mapping[str, Any], quick: Mapping[str, Any] = _QUICK_HD) -> Preset:
+    return Preset(task=_SFLOW_TASK, summary=summary, source=source, settings=settings, quick=quick)
 
 
 _SEGMENT = "photos to labels (segmenters)"
@@ -204,6 +236,68 @@ PRESETS: dict[str, Preset] = {
         epochs=25,
         batch=4,
         input={"array": "photo", "encoding": "hole"},
+    ),
+    "sflow": _sflow(
+        "labels and edges, first the Laplacian's, then the edge network's (DNED); one discriminator",
+        "S-Flow GAN, sections 3.1 and 3.2; tables 1 to 3, rows Ours and Ours-img",
+        _SFLOW,
+    ),
+    "sflow-multiscale": _sflow(
+        "sflow judged by discriminators at three scales",
+        "S-Flow GAN, section 3.2, figure 4",
+        {**_SFLOW, "discriminator": {**_HD["discriminator"], "scales": 3}},
+    ),
+    "sflow-laplacian": _sflow(
+        "sflow without the edge network: the Laplacian's edges to the end",
+        "S-Flow GAN, section 3.2, the first stage alone",
+        {**_SFLOW, "dned": {"from_share": None}},
+    ),
+    "sflow-labels": _sflow(
+        "sflow without edges: labels alone",
+        "S-Flow GAN, equation 2 in the place of equation 3",
+        _HD,
+    ),
+    "sflow-video": Preset(
+        task=_SFLOW_TASK,
+        summary="a trained picture model (--init RUN) goes on with pairs of frames and the flow loss",
+        source="S-Flow GAN, section 3.3; table 3, row Ours-vid",
+        settings={
+            **_SFLOW,
+            "video": {"pairs": True},
+            "losses": {**_HD["losses"], "lambda_flow": 1.0},
+            "train": {"epochs": 40.0},
+        },
+        quick={**_QUICK_HD, "train": {"steps": 1000, "ema": 0.99, "checkpoint_every_steps": 500}},
+        builds_on=_PICTURE_MODELS,
+    ),
+    "pix2pixhd": _sflow(
+        "labels, instance edges and instance features; coarse to fine, in three phases; for 2048x1024",
+        "pix2pixHD, sections 3.1 to 3.4; S-Flow GAN, tables 1 to 3, row Pix2pixHD",
+        {
+            **_PUBLIC,
+            "features": {"shown": True},
+            "generator": {
+                "name": "local-enhancer",
+                "width": 32,
+                "norm": "instance",
+                "dropout": 0.0,
+                "global_share": 200 / 300,
+                "local_share": 10 / 300,
+            },
+            "discriminator": {**_HD["discriminator"], "scales": 3},
+            "optimizer": {"schedule": "linear", "decay_share": 50 / 300},
+            "train": {"epochs": 300.0},
+        },
+        {
+            **_QUICK_HD,
+            "generator": {"width": 8, "blocks": 3, "halvings": 2, "local_blocks": 1},
+            "features": {"width": 8, "halvings": 3, "pictures": 100},
+        },
+    ),
+    "pix2pixhd-global": _sflow(
+        "labels and instance edges; the global generator alone; for 1024x512",
+        "pix2pixHD, sections 3.1 to 3.3",
+        {**_PUBLIC, "discriminator": {**_HD["discriminator"], "scales": 2}},
     ),
     "unet-seg": Preset(
         task=_SEGMENT,

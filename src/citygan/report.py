@@ -122,8 +122,8 @@ def _cells(figures: dict[str, Any], prefix: str, columns: Sequence[tuple[str, st
 
 def _curves(lines: list[dict[str, Any]]) -> str:
     """Losses and validation figures over the steps, as one SVG."""
-    names = ("g_gan", "g_l1", "g_mse", "d_real", "d_fake", "val_ssim", "val_psnr", "cross_entropy", "val_miou",
-             "val_pixel_accuracy")  # fmt: skip
+    names = ("g_gan", "g_l1", "g_mse", "g_fm", "g_vgg", "dned", "g_flow", "g_warp", "d_real", "d_fake", "val_ssim",
+             "val_psnr", "cross_entropy", "val_miou", "val_pixel_accuracy")  # fmt: skip
     there = [name for name in names if any(line.get(name) is not None for line in lines)]
     if not there:
         return ""
@@ -132,6 +132,7 @@ def _curves(lines: list[dict[str, Any]]) -> str:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    begun = _phases(lines)
     columns = min(3, len(there))
     rows = -(-len(there) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3.5 * columns, 2.4 * rows), squeeze=False)
@@ -139,6 +140,8 @@ def _curves(lines: list[dict[str, Any]]) -> str:
         points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
         marker = "o" if name.startswith("val_") or len(points) == 1 else None
         axis.plot(*zip(*points, strict=True), marker=marker, markersize=3, linewidth=1)
+        for step, _ in begun[1:]:
+            axis.axvline(step, color="0.6", linewidth=0.8, linestyle="--")
         axis.set_title(name, fontsize=9)
         axis.tick_params(labelsize=7)
         axis.grid(alpha=0.3)
@@ -149,7 +152,18 @@ def _curves(lines: list[dict[str, Any]]) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    told = "; ".join(f"{_text(phase)} from step {step}" for step, phase in begun)
+    note = f"<p>Phases of the training, marked by dashed lines: {told}.</p>" if begun else ""
+    return note + text[text.index("<svg") :]
+
+
+def _phases(lines: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    """The phases of a training that has any, each with the first logged step in it."""
+    begun: list[tuple[int, str]] = []
+    for line in lines:
+        if isinstance(line.get("phase"), str) and (not begun or begun[-1][1] != line["phase"]):
+            begun.append((line["step"], line["phase"]))
+    return begun
 
 
 def _samples(run: Path) -> str:

@@ -117,7 +117,7 @@ def find(path: Path, settings: Settings, data: PreparedSet, ranks: Ranks) -> Fou
             *_differences(state, settings, ranks),
         ):
             say(f"warning: {line}")
-    _check_steps(path, int(state["step"]), steps_in_all(settings, len(data.split("train")), ranks))
+    _check_steps(path, int(state["step"]), steps_in_all(settings, data, ranks))
     if ranks.first:
         say(f"resuming {path} at step {state['step']}")
     return Found(folder, state, list(problems))

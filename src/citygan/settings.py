@@ -8,6 +8,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+# the Laplacian's edges, chosen by looking at photos and at both renderings of the demo city (docs/edges.md)
+SMOOTHING, THRESHOLD, KERNEL = 1.25, 5.0, 1
+CONCENTRATION = 5.0  # of the draws around the edge network's fusion weights
+
 
 class OutOfRange(ValueError):
     """Values outside their ranges: (key, what is wrong) of each."""
@@ -35,6 +39,98 @@ class InputSettings:
     `lightness`: L of Lab alone; `hole`: pictures without their centre."""
     instance_edges: bool = False
     """Adds a channel with the boundaries between instances (the set must have instance maps)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeSettings:
+    """The edge map that the generator is shown beside its input (S-Flow GAN, sections 2.2.2 and 3.2)."""
+
+    shown: bool = False
+    """Adds a channel with an edge map: a Laplacian's, or behind `dned.from_share` the edge network's."""
+    of: Literal["photo", "source"] = "photo"
+    """The pictures whose edges are learnt from: the photos, as in the paper, or the set's source pictures."""
+    smoothing: float = SMOOTHING
+    """Standard deviation in pixels of the Gaussian before the Laplacian; 0 is none."""
+    threshold: float = THRESHOLD
+    """Grey levels that the Laplacian must exceed, above or below 0."""
+    kernel: int = KERNEL
+    """1 or 3: the Laplacian's `ksize` in OpenCV."""
+
+    def __post_init__(self) -> None:
+        check(
+            (0.0 <= self.smoothing <= 16.0, "edges.smoothing", self.smoothing, "from 0 (none) to 16"),
+            (0.0 <= self.threshold <= 2040.0, "edges.threshold", self.threshold, "from 0 to 2040"),
+            (self.kernel in (1, 3), "edges.kernel", self.kernel, "1 or 3"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DnedSettings:
+    """The edge network, DNED, which learns beside the generator (S-Flow GAN, section 3.2)."""
+
+    from_share: float | None = None
+    """Share of the steps after which the generator is shown the network's edges; null: never, and there is none."""
+    width: int = 64
+    """Filters of its first stage; 64 is VGG-16's, which its trunk is."""
+    input: Literal["edges", "photo"] = "edges"
+    """What it is shown: the Laplacian's edges, as in the paper, or the picture they are of, as HED is."""
+    balanced: bool = True
+    """Edges and the rest weigh the same in its loss, picture by picture, as in HED."""
+    concentration: float = CONCENTRATION
+    """Of the Dirichlet distribution around its fusion weights from which samples draw theirs; larger is closer."""
+
+    def __post_init__(self) -> None:
+        share = self.from_share is None or 0.0 <= self.from_share <= 1.0
+        check(
+            (share, "dned.from_share", self.from_share, "from 0 to 1, or null"),
+            (1 <= self.width <= 1024, "dned.width", self.width, "from 1 to 1024"),
+            (0.0 < self.concentration < math.inf, "dned.concentration", self.concentration, "above 0"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings:
+    """The instance features that the generator is shown beside its input (pix2pixHD, section 3.4)."""
+
+    shown: bool = False
+    """Adds what an encoder makes of every instance of the photo; the set must have instance maps."""
+    channels: int = 3
+    """Features of an instance."""
+    width: int = 16
+    """Filters of the encoder's first layer."""
+    halvings: int = 4
+    """Times the encoder halves the photo."""
+    clusters: int = 10
+    """Groups into which each class's features are gathered, one of which an instance gets at test time."""
+    pictures: int = 1000
+    """Training pictures, evenly chosen, whose features are gathered for that."""
+
+    def __post_init__(self) -> None:
+        ranges = {"channels": 64, "width": 256, "halvings": 8, "clusters": 256, "pictures": 10**6}
+        check(
+            *((1 <= (v := getattr(self, key)) <= most, f"features.{key}", v, f"from 1 to {most}")
+              for key, most in ranges.items())
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSettings:
+    """Learning from pairs of neighbouring frames (S-Flow GAN, section 3.3)."""
+
+    pairs: bool = False
+    """Every picture of a batch comes with the frame after it; both are generated, each by itself."""
+    masked: bool = False
+    """Leaves out pixels that have no correspondence in the next frame (the set must have been prepared with flow)."""
+    window: int = 15
+    """Farneback's flow: side in pixels of the window over which motion is taken to be one."""
+    levels: int = 3
+    """Farneback's flow: times the picture is made smaller to find large motions."""
+
+    def __post_init__(self) -> None:
+        check(
+            (3 <= self.window <= 255, "video.window", self.window, "from 3 to 255"),
+            (0 <= self.levels <= 8, "video.levels", self.levels, "from 0 to 8"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +229,14 @@ class GeneratorSettings:
     """ResNet and local enhancer: residual blocks; the published ones have 6 or 9."""
     halvings: int | None = None
     """ResNet and local enhancer: times the picture is halved before these blocks; null: 2 and 4, as published."""
+    enhancers: int = 1
+    """Local enhancer: those behind the global generator, each of which doubles the size."""
+    local_blocks: int = 3
+    """Local enhancer: residual blocks of each."""
+    global_share: float = 0.0
+    """Local enhancer: share of the steps in which the global generator learns alone, from smaller pictures."""
+    local_share: float = 0.0
+    """Local enhancer: share of the steps behind these in which the enhancers learn and the global generator rests."""
     backbone: Literal["resnet50", "resnet101"] = "resnet50"
     """DeepLabV3: the trunk."""
 
@@ -147,6 +251,15 @@ class GeneratorSettings:
                 "generator.halvings",
                 self.halvings,
                 "from 1 to 8, or null",
+            ),
+            (1 <= self.enhancers <= 4, "generator.enhancers", self.enhancers, "from 1 to 4"),
+            (1 <= self.local_blocks <= 64, "generator.local_blocks", self.local_blocks, "from 1 to 64"),
+            (0.0 <= self.global_share < 1.0, "generator.global_share", self.global_share, "from 0 to below 1"),
+            (
+                0.0 <= self.local_share < 1.0 - self.global_share,
+                "generator.local_share",
+                self.local_share,
+                f"from 0 to below {1.0 - self.global_share:g}, what generator.global_share leaves",
             ),
         )
 
@@ -229,14 +342,35 @@ class LossSettings:
     """A row of `citygan.losses.ADVERSARIAL`: how the discriminator judges and the generator fools it."""
     reconstruction: Literal["l1", "mse", "none"] = "l1"
     """The difference to the real picture: mean absolute (pix2pix, equation 3), mean squared, or none."""
+    lambda_fm: float = 0.0
+    """S-Flow GAN, pix2pixHD: weight of feature matching (S-Flow GAN, equation 5)."""
+    lambda_vgg: float = 0.0
+    """S-Flow GAN, pix2pixHD: weight of the perceptual loss (equation 6), which looks with VGG-19; 0 leaves it out."""
+    vgg_weights: Literal["published", "equation"] = "published"
+    """Of its slices: 1/32 to 1 as in pix2pixHD's code, or all alike as in equation 6."""
+    lambda_dned: float = 1.0
+    """S-Flow GAN: weight of the edge network's own loss (equation 4)."""
+    lambda_flow: float = 0.0
+    """Pairs of frames: weight of the difference in pixels of the flow of the fake pair to that of the real (equation
+    8)."""
+    lambda_warp: float = 0.0
+    """Pairs of frames: weight of the difference of a fake frame to the next one, warped to it by the real flow."""
 
     def __post_init__(self) -> None:
-        weights = (self.lambda_gan, self.lambda_l1)
-        alone = self.reconstruction == "none" and self.lambda_gan == 0 and self.lambda_l1 > 0
+        weights = (self.lambda_gan, self.lambda_l1, self.lambda_vgg)
+        alone = self.reconstruction == "none" and self.lambda_gan == 0 and self.lambda_vgg == 0 and self.lambda_l1 > 0
+        names = ("gan", "l1", "fm", "vgg", "dned", "flow", "warp")
         check(
-            (0.0 <= self.lambda_gan < math.inf, "losses.lambda_gan", self.lambda_gan, "a finite number from 0"),
-            (0.0 <= self.lambda_l1 < math.inf, "losses.lambda_l1", self.lambda_l1, "a finite number from 0"),
-            (weights != (0, 0), "losses", "all weights 0", "at least one of lambda_gan and lambda_l1 above 0"),
+            *(
+                (
+                    0.0 <= (v := getattr(self, f"lambda_{name}")) < math.inf,
+                    f"losses.lambda_{name}",
+                    v,
+                    "a finite number from 0",
+                )
+                for name in names
+            ),
+            (weights != (0, 0, 0), "losses", "all weights 0", "one of lambda_gan, lambda_l1 and lambda_vgg above 0"),
             (not alone, "losses.reconstruction", "none", "l1 or mse with lambda_gan 0"),
         )
 
@@ -260,6 +394,8 @@ class WeightsSettings:
     """Of DeepLabV3 on ResNet-101; likewise."""
     vgg16: str | None = None
     """Of VGG-16; likewise."""
+    vgg19: str | None = None
+    """Of VGG-19, which the perceptual loss looks with; likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,6 +505,10 @@ class Settings:
     the running statistics; `deterministic`: these without dropout; `auto`: `paper` at batch 1, else `running`."""
     input: InputSettings = field(default_factory=InputSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    edges: EdgeSettings = field(default_factory=EdgeSettings)
+    dned: DnedSettings = field(default_factory=DnedSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    video: VideoSettings = field(default_factory=VideoSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     generator: GeneratorSettings = field(default_factory=GeneratorSettings)
     discriminator: DiscriminatorSettings = field(default_factory=DiscriminatorSettings)

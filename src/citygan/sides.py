@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -83,7 +85,7 @@ class Sides:
         if keeps(self.inputs, self.outputs) is None:
             return painting
         x = self.inputs(self.batch_of(given[None]))
-        y = self.outputs(Batch(**{self.output_kind: self._scaled(painting[None])}))
+        y = self.outputs(_batch(self.output_kind, scaled(painting[None], self.device)))
         return to_uint8(picture_of(self.inputs, self.outputs, x, y))[0]
 
     def own_channels(self, array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -92,12 +94,18 @@ class Sides:
 
     def batch_of(self, pictures: npt.NDArray[np.uint8]) -> Batch:
         """Of pictures that it takes, uint8 [N, H, W, C]."""
-        return Batch(**{self.input_kind: self._scaled(pictures)})
+        return _batch(self.input_kind, scaled(pictures, self.device))
 
-    def _scaled(self, pictures: npt.NDArray[np.uint8]) -> Tensor:
-        """uint8 [N, H, W, C] -> [N, C, H, W] in [-1, 1] on the device."""
-        x = torch.from_numpy(np.array(pictures)).to(self.device).permute(0, 3, 1, 2)
-        return x.float().mul_(1 / 127.5).sub_(1)
+
+def _batch(kind: str, pictures: Tensor) -> Batch:
+    arrays: dict[str, Any] = {kind: pictures}
+    return Batch(**arrays)
+
+
+def scaled(pictures: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """uint8 [N, H, W, C] -> [N, C, H, W] in [-1, 1] on the device."""
+    x = torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2)
+    return x.float().mul_(1 / 127.5).sub_(1)
 
 
 def to_uint8(x: Tensor) -> UInt8:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from citygan.config import Settings
 from citygan.errors import DamagedError, UsageError
 from citygan.files import read_bytes, runs_home
+from citygan.models.enhancer import LocalEnhancer
 from citygan.models.pretrained import Pretrainable
 from citygan.models.trunk import PUBLISHED_WIDTH
 from citygan.runnames import names
@@ -48,6 +49,68 @@ def newest_imported() -> str:
     if not found:
         raise UsageError("this model starts from trained weights, and none are given", where="--init", hint=WANTED)
     return max(found)[1]
+
+
+def newest_of(models: Collection[str]) -> str:
+    """The name of the run of one of these models whose newest checkpoint was made last.
+
+    Raises:
+        UsageError: There is none; the command that makes one is told.
+    """
+    found: list[tuple[str, str]] = []
+    for name in names():
+        folder = runs_home() / name / "checkpoints"
+        with contextlib.suppress(DamagedError):
+            for step in steps(folder)[-1:]:
+                state = read_state(path_of(folder, step))
+                if state.get("model") in models:
+                    found.append((str(state.get("time")), name))
+    if not found:
+        first = next(iter(models))
+        raise UsageError(
+            f"this model goes on from a trained {first}, and there is none",
+            where="--init",
+            hint=f"citygan train --model {first}, then this again",
+        )
+    return max(found)[1]
+
+
+# what a model that goes on from another's run takes over from it
+_TAKEN_OVER = ("input", "output", "edges", "dned", "features", "generator", "discriminator")
+
+
+def settings_to_build_on(start: Path, models: Collection[str]) -> dict[str, Any]:
+    """The settings of a run's networks and of what they are shown, for a model that goes on from it.
+
+    Args:
+        start: A checkpoint's folder.
+        models: Those that it may be of.
+
+    Raises:
+        UsageError: It is a file, or of another model.
+        DamagedError: It is not whole.
+    """
+    if start.is_file():
+        hint = "--init names a run"
+        raise UsageError("a file of weights does not say what they are shown", where=start, hint=hint)
+    state = read_state(start)
+    if state.get("model") not in models:
+        raise UsageError(
+            f"a run of {state.get('model')}, and this model goes on from one of: {', '.join(models)}",
+            where="--init",
+            hint=f"citygan train --model {next(iter(models))} makes one",
+        )
+    known = {item.name: getattr(Settings(), item.name) for item in dataclasses.fields(Settings)}
+    found = {
+        group: {key: value for key, value in values.items() if hasattr(known[group], key)}
+        for group, values in state["settings"].items()
+        if group in _TAKEN_OVER
+    }
+    if "dned" in found:  # it goes on in the stage in which the run stood
+        shown = (state.get("skeleton") or {}).get("network")
+        found["dned"]["from_share"] = None if found["dned"]["from_share"] is None else 0.0 if shown else 1.0
+    found["generator"] |= {"global_share": 0.0, "local_share": 0.0}
+    return found
 
 
 def networks_of(start: Path) -> dict[str, Any]:
@@ -120,8 +183,13 @@ def start_from(networks: Mapping[str, nn.Module], folder: Path) -> dict[str, Fou
     filled = {}
     for name, network in networks.items():
         part = str(state.get("use", name)) if name == main else name
+        if name != main and f"{name}-ema" in state["files"]:
+            part = f"{name}-ema"
         if name == main or part in state["files"]:
             tensors = refit(read_part(folder, state, part), network)
+            if isinstance(network, LocalEnhancer) and not hasattr(network, "coarse_output"):
+                # what the global generator painted alone with, in a phase that is over
+                tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("coarse_output.")}
             file = folder / f"{part}.safetensors"
             try:
                 load_network(network, tensors, file)

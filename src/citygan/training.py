@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from citygan.building import Built, build, steps_in_all
+from citygan.companions import cluster_features
 from citygan.config import Settings
-from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
+from citygan.data.store import SPLIT_ORDER, PreparedSet, Split, evenly
 from citygan.errors import DivergedError, printable
-from citygan.feeding import feed_of
+from citygan.feeding import count_of, feed_of
 from citygan.files import clean_temporaries, runs_home, write_bytes, write_last, write_text
+from citygan.models.features import FeatureEncoder
 from citygan.pictures import encode_png
 from citygan.progress import Progress, say
 from citygan.report import write_report
@@ -71,10 +73,10 @@ def run_training(
         init = Path(settings.init)
     if built is None:
         built = build(settings, data)
-        if found is None:
-            initialise(built.recipe.networks, settings, init)
+        networks = built.recipe.frozen if found is not None else built.recipe.all_networks
+        initialise(networks, settings, init)
     split = data.split("train")
-    steps = steps_in_all(settings, len(split), ranks)
+    steps = steps_in_all(settings, data, ranks)
     options = settings.train
     plan = Plan(
         steps=steps,
@@ -147,7 +149,7 @@ class _Run:
         self.built = built
         self.engine = engine
         self.steps = steps
-        self.count = len(data.split("train"))
+        self.count = count_of(settings, data)
         self.log = MetricsLog(path / "metrics.jsonl", start) if ranks.first else None
         self.progress = Progress(f"training {path.name}", steps, start) if ranks.first else None
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
@@ -182,6 +184,7 @@ class _Run:
             step,
             {
                 "epoch": round(step * pictures / self.count, 4),
+                **({} if self.engine.phase == "all" else {"phase": self.engine.phase}),
                 **losses,
                 **rates,
                 "pictures_per_s": round(pictures / seconds, 3),
@@ -189,12 +192,13 @@ class _Run:
             },
         )
 
-    def _write(self, step: int, values: dict[str, float]) -> None:
+    def _write(self, step: int, values: Mapping[str, float | str]) -> None:
         assert self.log is not None
         self.log.append({"step": step, **values})
         if self.board is not None:
             for name, value in values.items():
-                self.board.add_scalar(name, value, step)
+                if not isinstance(value, str):
+                    self.board.add_scalar(name, value, step)
             self.board.flush()
 
     def _sample(self, step: int) -> None:
@@ -204,6 +208,7 @@ class _Run:
         write_bytes(self.path / "samples" / f"{step:08d}.png", encode_png(sheet(rows, self.trial.titles)))
 
     def _checkpoint(self, step: int, window: Window, score: bool) -> None:
+        self._gather_features()
         # every rank: averaging the norms' statistics is a message to all
         tensors = self.engine.tensors()
         if self.ranks.first:
@@ -221,9 +226,19 @@ class _Run:
                 self.validated(step, figures)
         self.ranks.wait()
 
+    def _gather_features(self) -> None:
+        """Gives the feature encoder the clusters that pictures are translated with."""
+        encoder = self.engine.networks.get("encoder")
+        if isinstance(encoder, FeatureEncoder):
+            used = self.engine.averages.get("encoder", encoder)
+            assert isinstance(used, FeatureEncoder)
+            cluster_features(used, self.data.split("train"), self.settings, self.device)
+            encoder.clusters.copy_(used.clusters)
+            encoder.counts.copy_(used.counts)
+
     def _validate(self) -> dict[str, float]:
         """Figures of validation pictures chosen evenly, always the same."""
-        return self.trial.figures(_evenly(len(self.validation), self.settings.train.validation_pictures))
+        return self.trial.figures(evenly(len(self.validation), self.settings.train.validation_pictures))
 
     def _state(self, step: int, figures: dict[str, float], window: Window) -> dict[str, Any]:
         kind = self.trial.kind
@@ -233,7 +248,8 @@ class _Run:
             "model": self.settings.model,
             "kind": kind,
             "use": f"{kind}-ema" if kind in self.engine.averages else kind,
-            "networks": self.built.networks,
+            "networks": self._networks(),
+            "phase": self.engine.phase,
             **self.trial.state(),
             "size": list(self.data.size),
             "seed": self.settings.seed,
@@ -257,6 +273,14 @@ class _Run:
             "versions": versions(),
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+
+    def _networks(self) -> dict[str, dict[str, Any]]:
+        """Name and arguments of each network, by which it is built again."""
+        networks = dict(self.built.networks)
+        if "global" in self.engine.phase.split():
+            generator = networks["generator"]
+            networks["generator"] = {**generator, "arguments": {**generator["arguments"], "coarse_only": True}}
+        return networks
 
 
 def _board(path: Path, done: int) -> Any:
@@ -295,15 +319,10 @@ def rows_to_show(split: Split, wanted: int = SHEET_ROWS) -> list[int]:
     sequences = list(split.sequences().values())
     inside = {index for sequence in sequences for index in sequence}
     scenes = sorted([*sequences, *(range(i, i + 1) for i in range(len(split)) if i not in inside)], key=lambda s: s[0])
-    scenes = [scenes[i] for i in _evenly(len(scenes), wanted)]
+    scenes = [scenes[i] for i in evenly(len(scenes), wanted)]
     most = [1 + (len(scene) - 1) // FRAMES_APART for scene in scenes]
     counts = [1] * len(scenes)
     while sum(counts) < wanted and counts != most:
         fewest = min((i for i in range(len(scenes)) if counts[i] < most[i]), key=lambda i: counts[i])
         counts[fewest] += 1
-    return [scene[i] for scene, count in zip(scenes, counts, strict=True) for i in _evenly(len(scene), count)]
-
-
-def _evenly(count: int, wanted: int) -> list[int]:
-    wanted = min(count, wanted)
-    return [int((i + 0.5) * count / wanted) for i in range(wanted)]
+    return [scene[i] for scene, count in zip(scenes, counts, strict=True) for i in evenly(len(scene), count)]

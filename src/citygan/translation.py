@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import re
 import sys
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from citygan.data.labels import TABLES, ClassTable
+from citygan.data.labels import ClassTable
 from citygan.data.store import WHAT, PreparedSet, Split, set_names
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.files import write_bytes
 from citygan.infer import Translator
-from citygan.pictures import SUFFIXES, encode_picture, encode_png, read_index, read_label, read_photo, read_source
+from citygan.inputs import Input, Job, read_ahead, reader_of, translate_inputs
+from citygan.pictures import SUFFIXES, encode_picture, encode_png
 from citygan.segmenting import LabelMaker
-from citygan.sheets import few_colours
-from citygan.train.checkpoint import read_state
 
 READ_AHEAD = 8  # pictures decoded before they are needed
 TOLD = 3  # faults of one cause told in full ...
 NAMED = 5  # ... and further files named
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to make.
-
-    Attributes:
-        source: The file to translate.
-        stem: Path of the result under the output folder, without suffix.
-        instance: The instance map that belongs to it.
-    """
-
-    source: Path
-    stem: str
-    instance: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +135,55 @@ def _folder_jobs(folder: Path, takes_labels: bool) -> list[Job]:
     return [Job(tree.path(name), os.path.splitext(name)[0]) for name in tree.pictures]
 
 
+def with_edges(
+    jobs: Sequence[Job], translator: Translator | LabelMaker, photos: Path | None, edges: Path | None
+) -> list[Job]:
+    """The jobs of a run that is shown edges, each with its namesake, suffixes aside, from a folder.
+
+    Args:
+        photos: Pictures to take edges from.
+        edges: In their place edge maps.
+
+    Raises:
+        UsageError: None is given, or both; or one for a run that is shown none.
+        DataError: Jobs without a namesake.
+    """
+    shown = isinstance(translator, Translator) and translator.guides.skeleton is not None
+    given = {"--photos": photos, "--edges": edges}
+    flags = [flag for flag, folder in given.items() if folder is not None]
+    if not shown:
+        if flags:
+            raise UsageError("this run is shown no edges", where=flags[0], hint="Leave it out")
+        return list(jobs)
+    if len(flags) != 1:
+        what = "gives none to take them from" if not flags else "gives two sources of them"
+        raise UsageError(
+            f"this run is shown edges, and the command {what}",
+            where=" and ".join(flags) or None,
+            hint="--photos DIR takes them from pictures of the labels' names, such as the graphics renderings; "
+            "--edges DIR from edge maps; a prepared set brings its own",
+        )
+    folder = photos or edges
+    assert folder is not None
+    if not folder.is_dir():
+        raise DataError("no such folder", where=f"{flags[0]} {folder}")
+    from citygan.data.layouts import scan
+
+    tree = scan(folder)
+    there = {os.path.splitext(name)[0]: tree.path(name) for name in tree.pictures}
+    named = [(job, there.get(job.stem) or there.get(os.path.splitext(job.source.name)[0])) for job in jobs]
+    missing = [job.stem for job, file in named if file is None]
+    if missing:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        raise DataError(
+            f"no namesake of {', '.join(missing[:NAMED])}{more}",
+            where=f"{flags[0]} {folder}",
+            hint="Every label map needs a picture of its name there, suffixes aside",
+        )
+    key = "picture" if photos is not None else "edges"
+    return [replace(job, **{key: file}) for job, file in named]  # type: ignore[arg-type]
+
+
 def outputs_of(job: Job, out: Path, suffix: str, samples: int) -> list[Path]:
     """The files a job becomes: STEM, or STEM-1 to STEM-K."""
     if samples == 1:
@@ -222,6 +252,8 @@ def split_for(translator: Translator | LabelMaker, data: PreparedSet, name: str,
         raise DataError(f"no {WHAT[painted]} to compare with", where=where, hint=hint)
     if kind not in split.arrays:
         raise DataError(f"no {WHAT[kind]}, which this run translates", where=where, hint=hint)
+    if isinstance(translator, Translator):
+        translator.guides.edges_from(split)
     table = translator.classes
     if scored and not isinstance(translator, LabelMaker):
         table = table or translator.painted_classes
@@ -274,7 +306,7 @@ def translate_files(
             if isinstance(picture, CityganError):
                 yield Outcome(job, [], picture)
                 continue
-            if group and (group[0][1].array.shape != picture.array.shape or len(group) == together):
+            if group and (group[0][1].shapes != picture.shapes or len(group) == together):
                 translate_group()
             group.append((job, picture))
             while len(writing) > together:
@@ -283,38 +315,6 @@ def translate_files(
             translate_group()
         while writing:
             yield _finished(writing.pop(0))
-
-
-def read_ahead(
-    read: Callable[[Job], Input], jobs: Iterable[Job], ahead: int
-) -> Generator[tuple[Job, Input | CityganError], None, None]:
-    """Reads what jobs need in threads, never more than `ahead` of them early; in their order, faults in their place."""
-    with ThreadPoolExecutor(2, "read") as readers:
-        remaining = iter(jobs)
-        waiting = deque((job, readers.submit(read, job)) for job in itertools.islice(remaining, ahead))
-        while waiting:
-            job, future = waiting.popleft()
-            waiting.extend((job, readers.submit(read, job)) for job in itertools.islice(remaining, 1))
-            try:
-                picture: Input | CityganError = future.result()
-            except CityganError as problem:
-                picture = problem
-            yield job, picture
-
-
-def translate_inputs(
-    translator: Translator | LabelMaker,
-    inputs: Sequence[Input],
-    *,
-    sample: int = 0,
-    tile: tuple[int, int] | None = None,
-) -> npt.NDArray[np.uint8]:
-    """What a translator makes of inputs of one size, uint8 [N, H, W(, C)]."""
-    instances = None
-    if translator.needs_instances:
-        instances = np.stack([picture.instance for picture in inputs if picture.instance is not None])
-    arrays = np.stack([picture.array for picture in inputs])
-    return translator.translate(arrays, instances=instances, sample=sample, tile=tile)
 
 
 def _finished(item: tuple[Job, str | None, list[Future[Path]]]) -> Outcome:
@@ -335,112 +335,3 @@ def encoded(picture: npt.NDArray[np.uint8], suffix: str, palette: npt.NDArray[np
 def _write(path: Path, picture: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8] | None) -> Path:
     write_bytes(path, encoded(picture, path.suffix, palette))
     return path
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a translator is given of one picture.
-
-    Attributes:
-        array: Ids [H, W] of its table, or a picture [H, W, C].
-        instance: The instance map [H, W], where it needs one.
-        doubt: What it looks like that the translator does not take.
-    """
-
-    array: npt.NDArray[Any]
-    instance: npt.NDArray[Any] | None
-    doubt: str | None = None
-
-
-def reader_of(
-    translator: Translator | LabelMaker, table: ClassTable | None, max_pixels: int | None
-) -> Callable[[Job], Input]:
-    """How a job's files are read for a translator; it raises a `CityganError` where they cannot be."""
-    limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
-    own = translator.classes
-    doubts = own is None and not _learnt_from_few_colours(translator)
-    convert = None
-    if own is not None and table is not None and table != own:
-        convert = conversion(table, own)
-
-    def read(job: Job) -> Input:
-        if own is None:
-            array = read_photo(job.source, **limit)
-            if translator.channels == 1:
-                array = read_source(job.source, **limit)
-                if array.shape[2] != 1:
-                    raise DataError("a picture in colours, and this run takes grey ones", where=job.source)
-            height, width = array.shape[:2]
-            if translator.pairs is not None and width == 2 * height:  # a pair like those it learnt from
-                array = array[:, :height] if translator.pairs == "AtoB" else array[:, height:]
-            doubt = "a label map" if doubts and few_colours(array) else None
-            return Input(np.ascontiguousarray(array), None, doubt)
-        try:
-            label = read_label(job.source, table or own, **limit)
-        except DataError as problem:
-            raise _as_it_is_here(problem, job.source, table or own, own, limit) from problem
-        instance = None
-        if convert is not None:
-            label = convert[label]
-        if translator.needs_instances:
-            if job.instance is None:
-                raise DataError("no instance map belongs to it, and this run needs one", where=job.source)
-            instance = read_index(job.instance, **limit)
-            if instance.shape != label.shape:
-                sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (instance, label)]
-                raise DataError(
-                    f"an instance map of {sizes[0]} for a label map ({job.source}) of {sizes[1]}", where=job.instance
-                )
-        return Input(label, instance)
-
-    return read
-
-
-def _as_it_is_here(
-    problem: DataError, file: Path, read_by: ClassTable, own: ClassTable, limit: dict[str, Any]
-) -> DataError:
-    """The fault of a label map, its hint naming only tables that the translator's classes can be carried over from."""
-    hint = problem.hint or ""
-    if "--classes" not in hint:
-        return problem
-    for table in (own, *TABLES.values()):
-        if table == read_by:
-            continue
-        with contextlib.suppress(CityganError):
-            conversion(table, own)
-            read_label(file, table, **limit)
-            way = "leave --classes out" if table == own else f"try --classes {table.name}"
-            return DataError(problem.what, where=problem.where, hint=f"They fit {table.name}: {way}")
-    fit, found, _ = hint.partition(": try --classes")
-    other = f"the run was trained on other classes ({own.name}): another run, or label maps by its table"
-    return DataError(problem.what, where=problem.where, hint=f"{fit}, but {other}" if found else other.capitalize())
-
-
-def _learnt_from_few_colours(translator: Translator | LabelMaker) -> bool:
-    """Whether the pictures it learnt from look like label maps too, as those of many published pairs do."""
-    if translator.path is None:
-        return False
-    return bool((read_state(translator.path).get("data") or {}).get("few_colours", False))
-
-
-def conversion(given: ClassTable, own: ClassTable) -> npt.NDArray[np.uint8]:
-    """uint8 [256]: ids of one table to those of another, by the names of the classes.
-
-    Raises:
-        UsageError: Classes that the model does not know.
-    """
-    by_name = {item.name.lower(): item.id for item in own.classes}
-    lookup = np.full(256, 255, np.uint8)
-    missing = []
-    for item in given.classes:
-        if item.name.lower() in by_name:
-            lookup[item.id] = by_name[item.name.lower()]
-        elif item.train_id != 255:
-            missing.append(item.name)
-    if missing:
-        raise UsageError(
-            f"the model's classes ({own.name}) have no {', '.join(missing)}",
-            where=f"--classes {given.name}",
-            hint=f"It takes label maps by the table {own.name}",
-        )
-    return lookup

@@ -1,10 +1,9 @@
-"""The pictures of an evaluation, one after the other, with all that its metrics need: of a run, or of folders."""
+"""The pictures of a run to be scored, one after the other, with all that its metrics need."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,22 +12,21 @@ from citygan.baseline import Painter
 from citygan.data.labels import ClassTable
 from citygan.data.store import Split
 from citygan.errors import CityganError, DataError
+from citygan.frames import no_sequences, with_next
 from citygan.metrics.fcnscore import other_of
 from citygan.metrics.labelled import painted_ids, true_painted_ids
-from citygan.metrics.metric import Need, Segmented
+from citygan.metrics.metric import Frame, Need, Segmented
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.scoring import Job, Trio
-from citygan.pictures import decode, label_of, read_bytes, read_label, read_photo
-from citygan.sheets import few_colours, label_colours
+from citygan.metrics.temporal import OF_THE_SET, computed, following
+from citygan.pictures import read_label
+from citygan.sheets import label_colours
 
 if TYPE_CHECKING:
     from citygan.infer import Translator
     from citygan.segmenting import Segmenter
 
 SAMPLES = 5  # draws of each picture, where nothing else is asked for
-
-Row = tuple[str, Path, Path, Path | None]
-"""Name, fake, real and label file of one picture."""
 
 
 class SplitTrios:
@@ -83,7 +81,11 @@ class SplitTrios:
                 where=part.path,
                 hint="--data names another set",
             )
-        if not translator.protocol()["dropout"]:
+        if all(part.following(index) is None for index in range(len(part))):
+            self.lacking |= no_sequences(
+                "no sequences: no picture of the split is followed by the next frame of a video"
+            )
+        if not translator.draws:
             self.lacking["samples"] = DataError(
                 f"the run draws nothing at random in the mode {translator.mode}: all samples of a picture are one",
                 hint="--mode paper",
@@ -91,6 +93,13 @@ class SplitTrios:
 
     def __len__(self) -> int:
         return len(self._part)
+
+    @property
+    def motion(self) -> Mapping[str, Any]:
+        """Where the flow between frames comes from."""
+        if self._part.flow is None or self._part.occlusion is None:
+            return computed()
+        return OF_THE_SET
 
     @property
     def draws(self) -> dict[str, Any]:
@@ -107,17 +116,22 @@ class SplitTrios:
         """One for each picture, with what is needed."""
         draws = range(self._samples if "samples" in needs else 1)
         streams = [self._translator.translate_split(self._part, batch=self._batch, sample=draw) for draw in draws]
-        for index, samples in enumerate(zip(*streams, strict=True)):
-            yield functools.partial(self._trio, index, samples, needs)
+        for index, (samples, upcoming) in enumerate(with_next(zip(*streams, strict=True))):
+            after = upcoming[0] if upcoming is not None and "following" in needs else None
+            yield functools.partial(self._trio, index, samples, after, needs)
 
-    def _trio(self, index: int, samples: tuple[UInt8, ...], needs: Collection[Need]) -> Trio:
+    def _trio(self, index: int, samples: tuple[UInt8, ...], after: UInt8 | None, needs: Collection[Need]) -> Trio:
         part, fake = self._part, samples[0]
         real, given = self._translator.real(part, index), self._translator.given(part, index)
         label = None if part.label is None else np.asarray(part.label[index])
-        painting = self._painter(label, real.shape[-1])
-        if painting is not None:
-            painting = self._translator.joined(painting, given)
-        more: dict[str, Any] = {"label": label}
+        painting = self._painting(index, real)
+        more: dict[str, Any] = {"label": label, "frame": _frame_of(part, index)}
+        place = None if after is None else part.following(index)
+        if after is not None and place is not None:
+            upcoming, motion = self._translator.real(part, place), None
+            if part.flow is not None and part.occlusion is not None:
+                motion = np.asarray(part.flow[index]), np.asarray(part.occlusion[index])
+            more["following"] = following(real, after, upcoming, motion, self._painting(place, upcoming))
         if "instance" in needs and part.instance is not None:
             more["instance"] = np.asarray(part.instance[index])
         if "ids" in needs and self._table is not None:
@@ -135,6 +149,13 @@ class SplitTrios:
         if self._show:
             more["shown"] = self._translator.shown(given)
         return Trio(part.items[index].stem, fake, real, painting, **more)
+
+    def _painting(self, index: int, real: UInt8) -> UInt8 | None:
+        label = None if self._part.label is None else np.asarray(self._part.label[index])
+        painting = self._painter(label, real.shape[-1])
+        return (
+            None if painting is None else self._translator.joined(painting, self._translator.given(self._part, index))
+        )
 
     def _segmented(self, index: int, fake: UInt8, real: UInt8, painting: UInt8 | None) -> dict[str, Segmented]:
         truth, place = true_label(self._part, index, self._table), other_of(index, len(self._part))
@@ -211,81 +232,6 @@ class SegmentedTrios:
         return Trio(part.items[index].stem, fake, real, ids=ids, label=truth, instance=instance, shown=shown)
 
 
-class FolderTrios:
-    """Pictures of one folder beside their namesakes in another; nothing is resized.
-
-    Args:
-        table: By which label maps are read.
-        show: Whether label maps are to be shown too.
-
-    Attributes:
-        lacking: What metrics may need and there is not, with the reason.
-        doubted: By side, `fake` or `real`, a picture that looks like a label map where photos are scored.
-    """
-
-    def __init__(self, rows: Sequence[Row], painter: Painter, *, table: ClassTable | None, show: bool = False) -> None:
-        self._rows, self._painter, self._table, self._show = rows, painter, table, show
-        self.doubted: dict[str, Path] = {}
-        self.lacking: dict[Need, CityganError] = {
-            "segmented": DataError(
-                "a segmenter looks at a run's pictures, not at folders", hint="citygan evaluate --run RUN"
-            ),
-            "samples": DataError(
-                "two folders hold one version of each picture", hint="Diversity is measured of a run: --run"
-            ),
-        }
-        if table is None:
-            self.lacking["ids"] = DataError("no class table to read label maps by", hint="--classes names one")
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def jobs(self, needs: Collection[Need]) -> Iterator[Job]:
-        """One for each picture, with what is needed."""
-        for row in self._rows:
-            yield functools.partial(self._trio, *row, needs)
-
-    def _trio(self, stem: str, fake: Path, real: Path, label: Path | None, needs: Collection[Need]) -> Trio:
-        x, y = read_photo(fake), read_photo(real)
-        if "ids" not in needs:
-            for side, file, picture in (("fake", fake, x), ("real", real, y)):
-                if side not in self.doubted and few_colours(picture):
-                    self.doubted[side] = file
-        if x.shape != y.shape:
-            raise DataError(f"{fake} is {_size(x)}, {real} is {_size(y)}: nothing is resized to be scored")
-        truth, table = None, self._table
-        if label is not None and table is not None:
-            truth = read_label(label, table)
-            if truth.shape != y.shape[:2]:
-                raise DataError(f"the label map {label} is {_size(truth)}, {real} is {_size(y)}")
-        more: dict[str, Any] = {"label": truth}
-        missing: dict[Need, CityganError] = {}
-        if "ids" in needs and table is not None:
-            try:
-                more["ids"] = _predicted(fake, x, table)
-                more["label"] = _true(real, table) if truth is None else truth
-            except DataError as problem:
-                missing["ids"] = problem
-        if "label" in needs and more["label"] is None:
-            missing["label"] = DataError("no label maps", hint="--labels names a folder of them")
-        if self._show and truth is not None and table is not None:
-            more["shown"] = label_colours(truth, table)
-        return Trio(stem, x, y, self._painter(truth), missing=missing, **more)
-
-
-def _predicted(path: Path, picture: UInt8, table: ClassTable) -> UInt8:
-    """A predicted label map: ids, or a painting whose pixels go by the nearest class colour."""
-    try:
-        return read_label(path, table)
-    except DataError:
-        if (picture == picture[..., :1]).all():  # grey: ids, and not those of the table
-            raise
-        return painted_ids(picture, table)
-
-
-def _true(path: Path, table: ClassTable) -> UInt8:
-    return label_of(decode(read_bytes(path), path), path, table, painted=True)[0]
-
-
-def _size(picture: UInt8) -> str:
-    return f"{picture.shape[1]}x{picture.shape[0]}"
+def _frame_of(part: Split, index: int) -> Frame | None:
+    item = part.items[index]
+    return None if item.sequence is None or item.frame is None else (item.sequence, item.frame)

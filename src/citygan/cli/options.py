@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,13 @@ RunName = Annotated[str | None, typer.Option(help="Run or checkpoint folder.  (d
 CheckpointName = Annotated[
     str | None, typer.Option(metavar="last|best|STEP", help="Which of the run's checkpoints.  (default: last)")
 ]
+Photos = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Of an edge model: take edges from these pictures (graphics renderings), by name."
+    ),
+]
+Edges = Annotated[Path | None, typer.Option(metavar="DIR", help="... or take these edge maps, by name.")]
 Tile = Annotated[str | None, typer.Option(metavar="WxH", help="Work in tiles to save memory; changes the picture.")]
 Classes = Annotated[str | None, typer.Option(help="Class table of the label maps.  (default: the model's)")]
 Write = Annotated[

@@ -106,23 +106,29 @@ def _train(
     early = _last_word([file.values, *(layer.values for layer in flags), given], given)
     chosen = str(early.get("model", "pix2pix"))
     row = preset(chosen)
-    if row.from_weights and early.get("init") is None:
-        from citygan.starting import newest_imported
+    if early.get("init") is None:
+        if row.from_weights:
+            from citygan.starting import newest_imported
 
-        given["init"] = newest_imported()
+            given["init"] = newest_imported()
+        elif row.builds_on:
+            from citygan.starting import newest_of
+
+            given["init"] = newest_of(row.builds_on)
     prepared = _open_data(_text(early.get("data")), dry_run)
     _say_direction(row, prepared)
     is_demo = prepared is None or prepared.manifest.get("source") == "demo"
     layers = [Layer(f"preset {chosen}", {"model": chosen, **row.settings})]
     if early.get("quick", is_demo) is True:
         layers.append(Layer("quick", {"quick": True, **row.quick}))
-    if row.from_weights:
-        from citygan.starting import networks_of
+    if row.from_weights or row.builds_on:
+        from citygan.starting import networks_of, settings_to_build_on
 
         start = _initial(_text(given["init"] or early["init"]))
         assert start is not None
         say(f"starting from {start}")
-        layers.append(Layer(f"weights {start}", networks_of(start)))
+        found = networks_of(start) if row.from_weights else settings_to_build_on(start, row.builds_on)
+        layers.append(Layer(f"weights {start}", found))
     layers += [file, *flags, Layer("flag", {key: value for key, value in given.items() if value is not None})]
     settings, origins = resolve(layers)
     start = _initial(settings.init)
@@ -152,7 +158,7 @@ def _train(
     ranks = join(place)
     try:
         built = build(settings, prepared)  # finds what does not fit before a folder is made
-        filled = initialise(built.recipe.networks, settings, start)
+        filled = initialise(built.recipe.all_networks, settings, start)
         depends = about(settings, prepared, place, ranks, filled)
         path = ranks.tell(new_run(settings, name, depends) if ranks.first else None)
         if ranks.first:

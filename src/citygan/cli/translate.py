@@ -16,10 +16,12 @@ from citygan.cli.options import (
     CheckpointName,
     Classes,
     Device,
+    Edges,
     Force,
     MaxPixels,
     Missing,
     Mode,
+    Photos,
     Precision,
     RunName,
     Seed,
@@ -60,6 +62,8 @@ def translate(
     split: Annotated[
         str | None, typer.Option(help="Split of a prepared set.  (default: val, else test or train)")
     ] = None,
+    photos: Photos = None,
+    edges: Edges = None,
     samples: Annotated[int, typer.Option(min=1, help="Versions of each picture: STEM-1 to STEM-K.")] = 1,
     tile: Tile = None,
     classes: Classes = None,
@@ -99,21 +103,21 @@ def translate(
 
     translator = open_translator(
         run, checkpoint, samples=samples, tile=tile, classes=classes, write=write, suffix=suffix, mode=mode, seed=seed,
-        precision=precision, device=device,
+        precision=precision, device=device, photos=photos, edges=edges,
     )  # fmt: skip
     table = table_for(translator, classes)
     prepared = set_named(inputs[0]) if len(inputs) == 1 else None
     failed = Problems()
     options: dict[str, Any] = {"samples": samples, "tile": size, "suffix": suffix, "batch": batch}
     if prepared is not None:
-        check_set_options(table)
+        check_set_options(table, photos, edges)
         split = split or usual_split(translator, prepared, scored=False)
         say(f"translating {prepared.path}, split {split}")
         done = _prepared(translator, prepared, split, Path(out), force, missing, as_json, options)
     else:
         check_file_options(split)
         options |= {"table": table, "max_pixels": max_pixels}
-        done = _files(translator, inputs, Path(out), force, missing, as_json, options, failed)
+        done = _files(translator, inputs, Path(out), force, missing, as_json, options, failed, photos, edges)
     _finish(translator, done, failed, as_json)
     following = scoring_command(translator, prepared, split, {"--run": run, "--checkpoint": checkpoint})
     if following is not None:
@@ -129,15 +133,17 @@ def _files(
     as_json: bool,
     options: dict[str, Any],
     failed: Problems,
+    photos: Path | None,
+    edges: Path | None,
 ) -> list[Path]:
     from citygan.files import clean_temporaries
     from citygan.progress import Progress, say
-    from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files
+    from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files, with_edges
 
     for given in inputs:
         if given != "-" and os.path.isdir(given):
             check_outside(given, out)
-    jobs = find_jobs(inputs, translator.classes is not None)
+    jobs = with_edges(find_jobs(inputs, translator.classes is not None), translator, photos, edges)
     left = check_outputs(jobs, out, options["suffix"], options["samples"], force=force, missing=missing)
     _say_left(len(left), len(jobs))
     for folder in {file.parent for job in left for file in outputs_of(job, out, options["suffix"], 1)}:
@@ -187,8 +193,9 @@ def _prepared(
     options: dict[str, Any],
 ) -> list[Path]:
     from citygan.files import write_bytes
+    from citygan.inputs import Job
     from citygan.progress import Progress
-    from citygan.translation import Job, check_outputs, encoded, outputs_of, palette_of, split_for
+    from citygan.translation import check_outputs, encoded, outputs_of, palette_of, split_for
 
     check_outside(str(prepared.path), out)
     part = split_for(translator, prepared, split)

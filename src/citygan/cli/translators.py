@@ -43,6 +43,8 @@ def open_translator(
     seed: int | None,
     precision: str,
     device: str,
+    photos: Path | None,
+    edges: Path | None,
 ) -> Translator | LabelMaker:
     """The run of ``--run`` with the other options, which is said on stderr.
 
@@ -56,7 +58,8 @@ def open_translator(
     folder = checkpoint_folder(run, checkpoint or "last")
     translator: Translator | LabelMaker
     if kind_of(folder) == SEGMENTER:
-        of_generators = {"--samples": samples > 1, "--mode": mode, "--seed": seed is not None, "--tile": tile}
+        of_generators: dict[str, Any] = {"--samples": samples > 1, "--mode": mode, "--seed": seed is not None}
+        of_generators |= {"--tile": tile, "--photos": photos, "--edges": edges}
         flags = [flag for flag, given in {**of_generators, "--classes": classes}.items() if given]
         translator = _label_maker(folder, write or "rawid", suffix, device, precision, flags)
     else:
@@ -85,12 +88,15 @@ def table_for(translator: Translator | LabelMaker, classes: str | None) -> Class
     return table
 
 
-def check_set_options(table: ClassTable | None) -> None:
+def check_set_options(table: ClassTable | None, photos: Path | None, edges: Path | None) -> None:
     """Sees that nothing is given that a prepared set knows by itself."""
     from citygan.errors import UsageError
 
     if table is not None:
         raise UsageError("--classes is not for a prepared set, which knows its classes", hint="Leave it out")
+    if photos is not None or edges is not None:
+        flag = "--edges" if photos is None else "--photos"
+        raise UsageError("a prepared set brings its own pictures", where=flag, hint="Leave it out")
 
 
 def check_file_options(split: str | None, command: str = "citygan translate demo out/") -> None:

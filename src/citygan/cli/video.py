@@ -18,10 +18,12 @@ from citygan.cli.options import (
     CheckpointName,
     Classes,
     Device,
+    Edges,
     Force,
     MaxPixels,
     Missing,
     Mode,
+    Photos,
     Precision,
     RunName,
     Seed,
@@ -83,6 +85,8 @@ def video(
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Label | generated | photo, where there is one.")
     ] = False,
+    photos: Photos = None,
+    edges: Edges = None,
     samples: Annotated[int, typer.Option(min=1, help="Versions of the video: OUT-1 to OUT-K.")] = 1,
     tile: Tile = None,
     classes: Classes = None,
@@ -116,7 +120,7 @@ def video(
 
     translator = open_translator(
         run, checkpoint, samples=samples, tile=tile, classes=classes, write=write, suffix=suffix, mode=mode, seed=seed,
-        precision=precision, device=device,
+        precision=precision, device=device, photos=photos, edges=edges,
     )  # fmt: skip
     table = table_for(translator, classes)
     prepared = set_named(source)
@@ -125,11 +129,11 @@ def video(
             check_outside(source if prepared is None else str(prepared.path), output)
     footage: Footage
     if prepared is not None:
-        check_set_options(table)
+        check_set_options(table, photos, edges)
         footage = sequence_of(translator, prepared, split, sequence)
     else:
         check_file_options(split or sequence, "citygan video demo out.mp4")
-        footage = footage_of(translator, source, table, max_pixels)
+        footage = footage_of(translator, source, table, max_pixels, photos=photos, edges=edges)
     rate = _rate(footage, fps)
     if frames is not None:
         check_outputs(footage.jobs, frames, suffix, samples, force=force, missing=missing)
@@ -216,7 +220,7 @@ def _film(
     """Makes the videos one after the other, and prints the path of each."""
     from citygan.errors import CityganError
     from citygan.files import clean_temporaries
-    from citygan.filming import film, steadiness_of
+    from citygan.filming import film
     from citygan.progress import Progress, print_path, say
     from citygan.videofile import coder_for
 
@@ -244,10 +248,9 @@ def _film(
             if progress is None:
                 _announce(footage, str(coder), rate)
                 progress = Progress("filming", count * len(takes), unit="frame")
-            steadiness, reason = steadiness_of(translator, footage)
             video = film(
                 translator, footage, path, take, coder=coder, fps=rate, failed=fail, doubted=doubt,
-                progress=partial(_count, progress, count * len(made)), steadiness=steadiness, reason=reason,
+                progress=partial(_count, progress, count * len(made)),
             )  # fmt: skip
             made.append(video)
             if video.padded != video.size:
@@ -333,6 +336,7 @@ def _record(
                 "padded_size": list(video.padded),
                 "pictures": [os.fsdecode(path) for path in video.pictures],
                 "metrics": video.figures,
+                "metrics_protocol": video.protocol,
             }
             for video in made
         ],

@@ -113,6 +113,14 @@ class Jitter:
                 x = F.interpolate(x.float(), self.enlarged, mode="bilinear", align_corners=False).round_().byte()
         return self._crop(x)
 
+    def flow(self, x: Tensor) -> Tensor:
+        """[N, 2, H, W] pixels to the right and down -> the same shape: motion is enlarged and mirrored too."""
+        x = x.float()
+        if self.enlarged != self.size:
+            factors = torch.tensor([self.enlarged[1] / self.size[1], self.enlarged[0] / self.size[0]], device=x.device)
+            x = F.interpolate(x, self.enlarged, mode="bilinear", align_corners=False) * factors[:, None, None]
+        return _turned(self._crop(x), self.mirrored)
+
     def index(self, x: Tensor) -> Tensor:
         """[N, H, W] ids -> the same shape: nearest, so that no id is invented."""
         if self.enlarged != self.size:
@@ -200,6 +208,11 @@ class Scaling:
         )
         return y.add_(127.5).round_().clamp_(0, 255).to(torch.uint8, memory_format=torch.channels_last)
 
+    def flow(self, x: Tensor) -> Tensor:
+        """[N, 2, H, W] pixels to the right and down -> [N, 2, h, w]: motion is scaled and mirrored too."""
+        y = F.grid_sample(x.float(), self._grid(x.device), mode="bilinear", padding_mode="border", align_corners=False)
+        return _turned(y * torch.tensor(self.scale, device=x.device)[:, None, None, None], self.mirrored)
+
     def index(self, x: Tensor) -> Tensor:
         """[N, H, W] ids -> [N, h, w]: the nearest, 255 where there is no picture."""
         y = F.grid_sample(x[:, None].float() - 255, self._grid(x.device), mode="nearest", align_corners=False)
@@ -216,3 +229,9 @@ class Scaling:
         x = torch.where(torch.tensor(self.mirrored)[:, None], x.flip(-1), x)
         shape = (len(self.scale), self.crop[0], self.crop[1])
         return torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1).to(device)
+
+
+def _turned(flow: Tensor, mirrored: list[bool]) -> Tensor:
+    """Flow of pictures of which some were mirrored: what went right goes left, [N, 2, H, W]."""
+    signs = torch.tensor([[-1.0 if turned else 1.0, 1.0] for turned in mirrored], device=flow.device)
+    return flow * signs[:, :, None, None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Feed:
 
     Args:
         split: Pictures to train on.
-        arrays: Which of `photo`, `label`, `instance`, `source` are needed.
+        arrays: Which of `photo`, `label`, `instance`, `source`, `flow`, `occlusion` are needed.
         batch: Pictures a step on this rank.
         jitter: Factor of enlargement before the crop; 1 is off.
         mirror: Whether half of the pictures are mirrored.
@@ -39,7 +40,11 @@ class Feed:
         class_crops: Chooses among several crops of each picture; None: there is one.
         colours: How the photo's colours change, and those of the input.
         palette: uint8 [256, 3], the colour of each id; needed where colours of label maps change.
+        pairs: Whether each picture comes with the frame after it; those without one are left out.
         rank: Which of the `ranks` processes this is, each of which takes its share of a step's pictures.
+
+    Attributes:
+        count: Pictures, or pairs of them.
     """
 
     def __init__(
@@ -58,10 +63,13 @@ class Feed:
         class_crops: ClassCrops | None = None,
         colours: ColourRanges = ColourRanges(),
         palette: np.ndarray | None = None,
+        pairs: bool = False,
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        self.count = len(split)
+        self.pairs = pairs
+        self.starts = split.pairs() if pairs else list(range(len(split)))
+        self.count = len(self.starts)
         self.batch = batch
         self.jitter = jitter
         self.mirror = mirror
@@ -102,6 +110,16 @@ class Feed:
         else:
             jitter = Jitter.draw(self.size, self.jitter, self.mirror, self.seed, positions, picker)
         change = ColourChange.draw(self.colours, self.seed, positions)
+        if not self.pairs:
+            return self._batch(tensors, jitter, change)
+        # [2N, ...]: the frames, then those after them
+        now, after = (
+            self._batch({name: tensor[part] for name, tensor in tensors.items()}, jitter, change)
+            for part in (slice(None, self.batch), slice(self.batch, None))
+        )
+        return replace(now, following=after)
+
+    def _batch(self, tensors: dict[str, Tensor], jitter: Jitter | Scaling, change: ColourChange) -> Batch:
         photo = self._picture(tensors, "photo", jitter, change)
         label = jitter.index(tensors["label"]) if "label" in tensors else None
         painted = None
@@ -114,6 +132,9 @@ class Feed:
             instance=jitter.index(tensors["instance"].int()) if "instance" in tensors else None,
             source=self._picture(tensors, "source", jitter, change),
             painted=painted,
+            # [N, H, W, 2] -> [N, 2, H, W]
+            flow=jitter.flow(tensors["flow"].permute(0, 3, 1, 2)) if "flow" in tensors else None,
+            occlusion=jitter.index(tensors["occlusion"]) if "occlusion" in tensors else None,
         )
 
     def indices(self, positions: Sequence[int]) -> list[int]:
@@ -123,22 +144,27 @@ class Feed:
             epoch, place = divmod(position, self.count)
             if self._order is None or self._order[0] != epoch:
                 self._order = (epoch, generator(self.seed, ORDER, epoch).permutation(self.count))
-            found.append(int(self._order[1][place]))
+            found.append(self.starts[int(self._order[1][place])])
         return found
+
+    def _frames(self, positions: Sequence[int]) -> list[int]:
+        """All the pictures that a batch is made of."""
+        first = self.indices(positions)
+        return [*first, *(index + 1 for index in first)] if self.pairs else first
 
     def _fetch(self, step: int, positions: list[int]) -> dict[str, Tensor]:
         if self._resident is not None:
             # through pinned memory: the host goes on while the device is still at the step before
-            index = torch.tensor(self.indices(positions)).pin_memory().to(self.device, non_blocking=True)
+            index = torch.tensor(self._frames(positions)).pin_memory().to(self.device, non_blocking=True)
             return {name: array[index] for name, array in self._resident.items()}
         if self._reader is None:
-            return self._read(self.indices(positions))
+            return self._read(self._frames(positions))
         if self._ahead is not None and self._ahead[0] == step:
             host = self._ahead[1].result()
         else:
-            host = self._read(self.indices(positions))
+            host = self._read(self._frames(positions))
         following = [position + self.batch * self.ranks for position in positions]
-        self._ahead = (step + 1, self._reader.submit(self._read, self.indices(following)))
+        self._ahead = (step + 1, self._reader.submit(self._read, self._frames(following)))
         return {name: tensor.to(self.device, non_blocking=True) for name, tensor in host.items()}
 
     def _read(self, indices: list[int]) -> dict[str, Tensor]:

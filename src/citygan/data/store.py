@@ -146,6 +146,19 @@ class Split:
         path = self.path / "full" / f"{item.stem}.png"
         return path if path.is_file() else None
 
+    def following(self, index: int) -> int | None:
+        """The place of the next frame of its sequence; None at its end, before a gap, of a single picture."""
+        if index + 1 >= len(self.items):
+            return None
+        this, after = self.items[index], self.items[index + 1]
+        if this.sequence is None or this.frame is None or after.frame is None:
+            return None
+        return index + 1 if after.sequence == this.sequence and after.frame == this.frame + 1 else None
+
+    def pairs(self) -> list[int]:
+        """The items that have a next frame."""
+        return [index for index in range(len(self.items)) if self.following(index) is not None]
+
     def sequences(self) -> dict[str, range]:
         """The items of each sequence: sequences lie together, their frames in order."""
         found: dict[str, range] = {}
@@ -320,6 +333,12 @@ def _open_items(file: Path, count: int, digest: object) -> list[Item]:
     if hashlib.sha256(data).hexdigest() != digest:
         raise DamagedError("other bytes than were written (sha256 differs)", where=file, hint=hint)
     return items
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """Numbers of so many of `count` pictures, at most all, in even distances."""
+    wanted = min(count, wanted)
+    return [int((i + 0.5) * count / wanted) for i in range(wanted)]
 
 
 def partial_folder(path: Path) -> Path:

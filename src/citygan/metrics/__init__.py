@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from citygan.errors import UsageError, did_you_mean
-from citygan.metrics import fcnscore, labelled, perceptual, structural
+from citygan.metrics import clips, fcnscore, labelled, perceptual, structural, temporal
 from citygan.metrics.figures import STD, Figure, FiniteMean, Gathered, Mean, TwoHistograms, absent
 from citygan.metrics.histograms import (
     GRADIENT_EDGES,
@@ -14,6 +14,7 @@ from citygan.metrics.histograms import (
     colour_intersection,
     gradient_counts,
     gradient_error,
+    mean_gradient,
 )
 from citygan.metrics.metric import Metric, Setup, not_started, start_all
 from citygan.metrics.pairs import UInt8, check_pair
@@ -33,6 +34,11 @@ def _colour_counts(fake: UInt8, real: UInt8) -> Any:
     return colour_counts(fake), colour_counts(real)
 
 
+def _sharpness(fake: UInt8, real: UInt8) -> float:
+    check_pair(fake, real, smallest=3)
+    return mean_gradient(fake)
+
+
 def _colour_plots(gathered: Mapping[str, Gathered]) -> Mapping[str, bytes]:
     from citygan.metrics.plots import colour_plots  # matplotlib takes a second
 
@@ -45,6 +51,7 @@ def _gradient_plots(gathered: Mapping[str, Gathered]) -> Mapping[str, bytes]:
     return gradient_plots(gathered)
 
 
+_GRADIENT = "3x3 Sobel of the luma / 8, in grey levels a pixel, inner pixels"
 _LPIPS = {"figure": "of each pair of pictures, averaged"}
 _DRAWS = {"figure": "mean distance of all pairs of a picture's samples, averaged over the pictures"}
 _ONE_DRAW = "it is one picture, of which there are no other samples"
@@ -128,11 +135,23 @@ METRICS: dict[str, Metric] = {
         measure=_gradient_counts,
         gather=lambda: TwoHistograms(gradient_error),
         protocol={
-            "magnitude": "3x3 Sobel of the luma / 8, in grey levels a pixel, inner pixels",
+            "magnitude": _GRADIENT,
             "bin_edges": list(GRADIENT_EDGES),
             "figure": "half the sum of absolute differences of the set's histograms",
         },
         plots=_gradient_plots,
+    ),
+    "sharpness": Metric(
+        name="sharpness",
+        unit="grey levels a pixel",
+        better="higher",
+        range="0 up, 0 for flat pictures; read it beside that of the real ones",
+        source="mean gradient magnitude, Sobel",
+        scope="picture",
+        measure=_sharpness,
+        gather=Mean,
+        of_real=True,
+        protocol={"figure": "mean magnitude of the picture's gradient", "magnitude": _GRADIENT},
     ),
     "lpips": Metric(
         name="lpips",
@@ -257,6 +276,9 @@ METRICS: dict[str, Metric] = {
         no_painting=_ONE_DRAW,
         start=perceptual.start_diversity(None),
     ),
+    "warp-error": temporal.WARP_ERROR,
+    "flicker": temporal.FLICKER,
+    "fvd": clips.FVD,
 }
 
 

@@ -27,10 +27,15 @@ class Gathered(Protocol):
 
 
 class Mean:
-    """Mean and standard deviation (of the population) of a figure a picture; infinite ones are counted apart."""
+    """Mean and standard deviation (of the population) of a figure a picture; infinite ones are counted apart.
 
-    def __init__(self) -> None:
+    Args:
+        nothing: Why there is no figure where no picture had one.
+    """
+
+    def __init__(self, nothing: str = "no picture") -> None:
         self.n = 0
+        self._nothing = nothing
         self.infinite = 0
         self._mean = 0.0
         self._squares = 0.0
@@ -48,7 +53,7 @@ class Mean:
     def figure(self) -> Figure:
         """`mean`, `std`, `n`."""
         if not self.n:
-            return absent("no picture")
+            return absent(self._nothing)
         return {"mean": self._mean, "std": math.sqrt(self._squares / self.n), "n": self.n}
 
 

@@ -23,10 +23,7 @@ _SOBEL_MOST = 1443  # above sqrt(2) 4 255, the greatest response
 
 
 def gradient_counts(picture: UInt8) -> Counts:
-    """Counts of the gradient's magnitude over a picture's inner pixels.
-
-    The magnitude is sqrt(gx^2 + gy^2) / 8 of the 3x3 Sobel responses on the luma (OpenCV's RGB to grey: .299 R +
-    .587 G + .114 B, rounded), in grey levels a pixel; the outermost pixels, whose neighbours are made up, are left out.
+    """Counts of the gradient's magnitude (`mean_gradient`) over a picture's inner pixels.
 
     Args:
         picture: uint8 [H, W] or [H, W, C], at least 3x3.
@@ -34,15 +31,22 @@ def gradient_counts(picture: UInt8) -> Counts:
     Returns:
         int64 [17], in the bins between `GRADIENT_EDGES`.
     """
-    luma = _grey(picture)
-    if min(luma.shape) < 3:
-        raise DataError(f"a picture of {luma.shape[1]}x{luma.shape[0]} is smaller than the 3x3 Sobel kernel")
-    gx = cv2.Sobel(luma, cv2.CV_32F, 1, 0)[1:-1, 1:-1]
-    gy = cv2.Sobel(luma, cv2.CV_32F, 0, 1)[1:-1, 1:-1]
-    magnitude = np.sqrt(gx * gx + gy * gy)  # of whole numbers below 2^24: rounding down is exact
+    magnitude = _responses(picture)
     fine = _counts(magnitude.astype(np.uint16), _SOBEL_MOST)
     starts = [int(edge * _SOBEL_SUM) for edge in GRADIENT_EDGES[:-1]]
     return np.add.reduceat(fine, starts)
+
+
+def mean_gradient(picture: UInt8) -> float:
+    """Mean magnitude of the gradient, by which blur is seen: 0 of a flat picture.
+
+    The magnitude is sqrt(gx^2 + gy^2) / 8 of the 3x3 Sobel responses on the luma (OpenCV's RGB to grey: .299 R +
+    .587 G + .114 B, rounded), in grey levels a pixel; the outermost pixels, whose neighbours are made up, are left out.
+
+    Args:
+        picture: uint8 [H, W] or [H, W, C], at least 3x3.
+    """
+    return float(_responses(picture).mean(dtype=np.float64)) / _SOBEL_SUM
 
 
 def colour_counts(picture: UInt8) -> Counts:
@@ -83,6 +87,16 @@ def colour_intersection(fake: Counts, real: Counts) -> dict[str, float]:
     """
     each = np.minimum(_shares(fake), _shares(real)).sum(axis=1)
     return {"mean": float(each.mean()), "L": float(each[0]), "a": float(each[1]), "b": float(each[2])}
+
+
+def _responses(picture: UInt8) -> npt.NDArray[np.float32]:
+    """Magnitudes of the Sobel responses at the inner pixels, float32 [H - 2, W - 2]: eight times the gradient's."""
+    luma = _grey(picture)
+    if min(luma.shape) < 3:
+        raise DataError(f"a picture of {luma.shape[1]}x{luma.shape[0]} is smaller than the 3x3 Sobel kernel")
+    gx = cv2.Sobel(luma, cv2.CV_32F, 1, 0)[1:-1, 1:-1]
+    gy = cv2.Sobel(luma, cv2.CV_32F, 0, 1)[1:-1, 1:-1]
+    return np.asarray(np.sqrt(gx * gx + gy * gy), np.float32)  # of whole numbers below 2^24: rounding down is exact
 
 
 def _grey(picture: UInt8) -> UInt8:

@@ -18,7 +18,7 @@ from citygan.errors import CityganError, DataError, UsageError
 from citygan.metrics.figures import Figure, Gathered, absent
 from citygan.metrics.pairs import UInt8
 
-Need = Literal["label", "instance", "ids", "samples", "segmented"]
+Need = Literal["label", "instance", "ids", "samples", "segmented", "frame", "following"]
 """What `measure` may want besides the two pictures, by keyword:
 
 - `label`: the true ids, uint8 [H, W]
@@ -26,7 +26,12 @@ Need = Literal["label", "instance", "ids", "samples", "segmented"]
 - `ids`: the picture's own ids, uint8 [H, W], where what is scored are label maps
 - `segmented`: what a segmenter sees in it and in the real picture (`Segmented`)
 - `samples`: several draws of the picture, a sequence of uint8 [H, W, C]
+- `frame`: its place in a video (`Frame`); None of a single picture
+- `following`: the next frame of the video and the way there (`Following`); None where there is none
 """
+
+Frame = tuple[str, int]
+"""The sequence that a picture belongs to, and its number there: the next one's is greater by one."""
 
 Features = dict[bytes, npt.NDArray[np.float32]]
 """Features of pictures by `digest_of` their pixels."""
@@ -51,6 +56,24 @@ class Segmented:
     oracle: UInt8 | None = None
     chance: UInt8 | None = None
     other: UInt8 | None = None
+
+
+@dataclass(frozen=True)
+class Following:
+    """The next frame of a video, and where each pixel of this one is in it.
+
+    Attributes:
+        fake, real: The next picture and the next real one, uint8 [H, W, C].
+        flow: float32 [H, W, 2], pixels (x, y) from this real frame to the next.
+        occlusion: bool [H, W], where there is no correspondence in the next frame (hidden there, or outside).
+        painting: What the painting made of the next one.
+    """
+
+    fake: UInt8
+    real: UInt8
+    flow: npt.NDArray[np.float32]
+    occlusion: npt.NDArray[np.bool_]
+    painting: UInt8 | None = None
 
 
 class Memory(Protocol):
@@ -85,6 +108,7 @@ class Setup:
         draws: What the draws of `samples` depend on, for the protocol.
         segmenter: What the protocol says of the segmenter that looks at pictures; None without.
         painting: What the painting was made from: `label` (it knows the truth), `photo`, or nothing.
+        motion: Where the flow between frames comes from, for the protocol.
         lacking: Why there is no `label`, no `ids`, no `samples`; what is not named here is there.
         memory: Keeps features of the real pictures.
     """
@@ -95,6 +119,7 @@ class Setup:
     draws: Mapping[str, Any] = field(default_factory=dict)
     segmenter: Mapping[str, Any] | None = None
     painting: Literal["label", "photo"] | None = None
+    motion: Mapping[str, Any] = field(default_factory=dict)
     lacking: Mapping[Need, CityganError] = field(default_factory=dict)
     memory: Memory = field(default_factory=NoMemory)
     _shared: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -126,12 +151,13 @@ class Metric:
         source: What it is equal to, or where it is defined.
         scope: `picture`: a figure for each picture, averaged; `set`: one figure of all.
         measure: Pure and safe to call from threads: (fake, real), uint8 [H, W, C], and by keyword what `needs` names,
-            to what `gather` takes in.
+            to what `gather` takes in; None where this picture has no such figure, which is passed over.
         gather: Makes what adds up the measurements.
         protocol: What its figures depend on.
         parts: Further entries of its figure, besides `mean`, `std`, `n`.
         needs: What `measure` is given by keyword.
         no_painting: Why the painting has no such figure; None where it has.
+        of_real: Whether the real pictures have such a figure too, which stands beside it as `real`.
         start: Makes the row ready: (row, setup) to the row with what it lacks here. It raises what is to be told where
             it cannot be computed.
         plots: Files to be written beside the figures: (what was gathered of each, by what it is called) to contents by
@@ -150,6 +176,7 @@ class Metric:
     parts: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     no_painting: str | None = None
+    of_real: bool = False
     start: Callable[[Metric, Setup], Metric] | None = None
     plots: Callable[[Mapping[str, Gathered]], Mapping[str, bytes]] | None = None
 

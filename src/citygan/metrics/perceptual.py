@@ -137,18 +137,31 @@ class TwoFeatureSets:
 
 
 def compare_fid(fake: Float32, real: Float32) -> Figure:
-    """Fréchet distance of two sets of features, [N, D], by torch-fidelity's arithmetic; `warning` with few pictures."""
+    """Fréchet distance of two sets of features, [N, D]; `warning` with few pictures."""
+    few = f"{len(fake)} pictures are fewer than {FID_PICTURES}: FID is biased upwards, compare it at this count alone"
+    warning = few if min(len(fake), len(real)) < FID_PICTURES else None
+    return {
+        "mean": frechet_distance(fake, real),
+        "std": None,
+        "reason": "one figure over the set: no std",
+        "warning": warning,
+    }
+
+
+def frechet_distance(fake: Float32, real: Float32) -> float:
+    """Fréchet distance of the normal distributions of two sets of features, [N, D], by torch-fidelity's arithmetic.
+
+    Raises:
+        DataError: It is not finite.
+    """
     import torch
     from torch_fidelity import metric_fid
 
     one, other = (metric_fid.fid_features_to_statistics(torch.from_numpy(features)) for features in (fake, real))
-    found = metric_fid.fid_statistics_to_metric(one, other, False)
-    value = float(found[metric_fid.KEY_METRIC_FID])
+    value = float(metric_fid.fid_statistics_to_metric(one, other, False)[metric_fid.KEY_METRIC_FID])
     if not math.isfinite(value):
         raise DataError("the Fréchet distance of these features is not finite")
-    few = f"{len(fake)} pictures are fewer than {FID_PICTURES}: FID is biased upwards, compare it at this count alone"
-    warning = few if min(len(fake), len(real)) < FID_PICTURES else None
-    return {"mean": value, "std": None, "reason": "one figure over the set: no std", "warning": warning}
+    return value
 
 
 def compare_kid(fake: Float32, real: Float32) -> Figure:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from citygan.errors import CityganError, DataError
 from citygan.metrics import Metric
 from citygan.metrics.figures import Figure, Gathered, absent
-from citygan.metrics.metric import Need, Segmented
+from citygan.metrics.metric import Following, Frame, Need, Segmented
 from citygan.metrics.pairs import UInt8, check_pair, digest_of, threads
 
 NAMED = 5  # faulty pictures told in one message
@@ -33,6 +33,8 @@ class Trio:
         painting_ids: The `ids` of the painting.
         segmented: What a segmenter sees in the picture.
         painting_segmented: The same of the painting.
+        frame: Its place in a video.
+        following: The next frame of the video.
         shown: What it was made from, to be shown beside it.
         missing: What of these could not be had of this picture.
     """
@@ -48,6 +50,8 @@ class Trio:
     painting_ids: UInt8 | None = None
     segmented: Segmented | None = None
     painting_segmented: Segmented | None = None
+    frame: Frame | None = None
+    following: Following | None = None
     shown: UInt8 | None = None
     missing: Mapping[Need, CityganError] = field(default_factory=dict)
 
@@ -63,7 +67,8 @@ class Scored:
     Attributes:
         stem: Its name.
         size: (width, height).
-        fake, painting: By the metric's name; `painting` is empty where there is none.
+        fake, painting, real: By the metric's name, None where the picture has no such figure; `painting` is empty where
+            there is none, `real` holds the metrics that are measured of the real picture too.
         failed: The metrics that could not be measured on it.
         digests: sha256 of the fake and the real pixels.
         trio: The pictures.
@@ -73,6 +78,7 @@ class Scored:
     size: tuple[int, int]
     fake: dict[str, Any]
     painting: dict[str, Any]
+    real: dict[str, Any]
     failed: dict[str, CityganError]
     digests: tuple[bytes, bytes]
     trio: Trio
@@ -97,6 +103,7 @@ class Scores:
     def __post_init__(self) -> None:
         self._fake: dict[str, Gathered] = {metric.name: metric.gather() for metric in self.metrics}
         self._painting: dict[str, Gathered] = {metric.name: metric.gather() for metric in self.metrics}
+        self._real: dict[str, Gathered] = {metric.name: metric.gather() for metric in self.metrics if metric.of_real}
         self._digests = (hashlib.sha256(), hashlib.sha256())
 
     def add(self, scored: Scored) -> None:
@@ -107,9 +114,15 @@ class Scores:
             whole.update(scored.stem.encode("utf-8", "surrogateescape") + b"\0" + digest)
         for name, problem in scored.failed.items():
             self.failed.setdefault(name, problem)
-        for gathered, measured in ((self._fake, scored.fake), (self._painting, scored.painting)):
+        measurements = ((self._fake, scored.fake), (self._painting, scored.painting), (self._real, scored.real))
+        for gathered, measured in measurements:
             for name, value in measured.items():
-                gathered[name].add(value)
+                if value is None or name in self.failed:
+                    continue
+                try:
+                    gathered[name].add(value)
+                except CityganError as problem:
+                    self.failed[name] = problem
 
     @property
     def digests(self) -> tuple[str, str]:
@@ -136,6 +149,10 @@ class Scores:
                 painted.pop("exit_code", None)
             about = {"unit": metric.unit, "better": metric.better, "scope": metric.scope}
             result[metric.name] = _all(figure, parts) | about | {"mean_colour": _all(painted, parts)}
+            if metric.of_real:
+                real = absent(str(problem)) if problem is not None else metric.figure(self._real[metric.name])
+                real.pop("exit_code", None)
+                result[metric.name]["real"] = _all(real, parts)
         return result
 
     def plots(self, painting: str) -> dict[str, bytes]:
@@ -176,7 +193,7 @@ def score(jobs: Iterable[Job], metrics: Sequence[Metric]) -> Iterator[Scored]:
         try:
             while True:
                 while len(ahead) < 2 * workers and (job := next(remaining, None)) is not None:
-                    ahead.append(pool.submit(_measure, job, metrics))
+                    ahead.append(pool.submit(measure, job, metrics))
                 if not ahead:
                     break
                 count += 1
@@ -194,7 +211,12 @@ def score(jobs: Iterable[Job], metrics: Sequence[Metric]) -> Iterator[Scored]:
         raise _summary(faults, count)
 
 
-def _measure(job: Job, metrics: Sequence[Metric]) -> Scored:
+def measure(job: Job, metrics: Sequence[Metric]) -> Scored:
+    """Measures one picture.
+
+    Raises:
+        DataError: It cannot be compared with the real one.
+    """
     trio = job()
     fake, real, painting = trio.fake, trio.real, trio.painting
     try:
@@ -203,18 +225,35 @@ def _measure(job: Job, metrics: Sequence[Metric]) -> Scored:
         raise DataError(problem.what, where=problem.where or trio.stem, hint=problem.hint) from problem
     own: dict[str, Any] = {}
     painted: dict[str, Any] = {}
+    of_real: dict[str, Any] = {}
     failed: dict[str, CityganError] = {}
     for metric in metrics:
         try:
             own[metric.name] = metric.measure(fake, real, **_needed(metric, trio))
             if painting is not None and metric.no_painting is None:
-                of_painting = replace(trio, ids=trio.painting_ids, segmented=trio.painting_segmented)
-                painted[metric.name] = metric.measure(painting, real, **_needed(metric, of_painting))
+                painted[metric.name] = metric.measure(painting, real, **_needed(metric, _of_painting(trio)))
+            if metric.of_real:
+                of_real[metric.name] = metric.measure(real, real, **_needed(metric, _of_real(trio)))
         except CityganError as problem:
             problem.where = problem.where or trio.stem
             failed[metric.name] = problem
     size = (fake.shape[1], fake.shape[0])
-    return Scored(trio.stem, size, own, painted, failed, (digest_of(fake), digest_of(real)), trio)
+    return Scored(trio.stem, size, own, painted, of_real, failed, (digest_of(fake), digest_of(real)), trio)
+
+
+def _of_painting(trio: Trio) -> Trio:
+    """What metrics need of the painting in the place of the picture."""
+    following = trio.following
+    if following is not None:
+        following = None if following.painting is None else replace(following, fake=following.painting)
+    return replace(trio, ids=trio.painting_ids, segmented=trio.painting_segmented, following=following)
+
+
+def _of_real(trio: Trio) -> Trio:
+    """What metrics need of the real picture in the place of the picture."""
+    return (
+        trio if trio.following is None else replace(trio, following=replace(trio.following, fake=trio.following.real))
+    )
 
 
 def _needed(metric: Metric, trio: Trio) -> dict[str, Any]:

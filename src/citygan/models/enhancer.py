@@ -8,8 +8,11 @@ within it a global generator of width 64 with 4 halvings and 9 blocks.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from citygan.models.layers import Norm, check_sides, init_normal, pyramid
@@ -29,6 +32,8 @@ class LocalEnhancer(nn.Module):
         halvings: Times the global generator halves what it is shown.
         enhancers: Local enhancers, each of which doubles the size.
         local_blocks: Residual blocks of each enhancer.
+        coarse_output: Whether the global generator has an output of its own, to learn alone by.
+        coarse_only: Whether it alone paints so far: its pictures are enlarged bilinearly.
 
     Shape:
         [N, in_channels, H, W] in [-1, 1] -> [N, out_channels, H, W] in (-1, 1)
@@ -45,8 +50,13 @@ class LocalEnhancer(nn.Module):
         halvings: int = 4,
         enhancers: int = 1,
         local_blocks: int = 3,
+        coarse_output: bool = False,
+        coarse_only: bool = False,
     ) -> None:
         super().__init__()
+        if coarse_only and not coarse_output:
+            raise ValueError("a global generator without an output cannot paint alone")
+        self.coarse_only = coarse_only
         if not 1 <= enhancers <= 4:
             raise ValueError(f"expected from 1 to 4 enhancers, got {enhancers}")
         inside = bias == "all" or (bias == "needed" and norm == "none")
@@ -57,15 +67,27 @@ class LocalEnhancer(nn.Module):
             for i in reversed(range(enhancers))
         )
         self.output = nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect")
+        if coarse_output:
+            self.coarse_output = nn.Conv2d(coarse, out_channels, 7, padding=3, padding_mode="reflect")
         self.multiple = self.coarse.multiple * 2**enhancers
         self.smallest = self.coarse.smallest * 2**enhancers
         init_normal(self)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, part: Literal["all", "global", "local"] = "all") -> Tensor:
+        """Paints a picture.
+
+        Args:
+            part: `global`: the global generator's picture, as much smaller as there are enhancers; `local`: no
+                gradient reaches the global generator.
+        """
         check_sides(x, self.multiple, smallest=self.smallest)
         *finer, coarsest = pyramid(x, len(self.enhancers) + 1)
-        maps = self.coarse.maps(coarsest)
+        if part == "global" or self.coarse_only:
+            y: Tensor = self.coarse_output(self.coarse.maps(coarsest)).tanh()
+            return y if part == "global" else F.interpolate(y, x.shape[-2:], mode="bilinear", align_corners=False)
+        with torch.no_grad() if part == "local" else nullcontext():
+            maps = self.coarse.maps(coarsest)
         for enhancer, level in zip(self.enhancers, reversed(finer), strict=True):
             maps = enhancer.maps(level, maps)  # type: ignore[operator]
-        y: Tensor = self.output(maps)
+        y = self.output(maps)
         return y.tanh()

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from citygan.models.layers import init_normal
 from citygan.models.trunk import PUBLISHED_WIDTH, ImageNetInput, fill, without
+from citygan.models.vgg import VGG16, stages
 
-STAGES = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))  # convolutions and width of each
 PADDING = 100
 OFFSETS = (5, 9, 31)  # pixels of pool4, pool3 and the picture before the first enlarged score
 
@@ -43,19 +43,7 @@ class FCN8s(nn.Module):
         super().__init__()
         self.published_shape = width == PUBLISHED_WIDTH
         self.input = ImageNetInput()
-        self.features = nn.Sequential()  # VGG-16's, with its numbers
-        before = 3
-        for count, factor in STAGES:
-            for _ in range(count):
-                padding = 1 if len(self.features) else PADDING
-                self.features.append(nn.Conv2d(before, width * factor, 3, padding=padding))
-                self.features.append(nn.ReLU(inplace=True))
-                before = width * factor
-            self.features.append(nn.MaxPool2d(2, 2, ceil_mode=True))
-        for module in self.features:
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        self.features = stages(VGG16, width, margin=PADDING, ceil=True)
         self.fc6 = nn.Conv2d(width * 8, width * 64, 7)
         self.fc7 = nn.Conv2d(width * 64, width * 64, 1)
         for layer in (self.fc6, self.fc7):

@@ -38,6 +38,7 @@ class PatchGAN(nn.Module):
     Shape:
         [N, in_channels, H, W] -> logits [N, 1, H', W'], above 0 for real; for 256x256 and 70: 30x30. Pictures too
         small for one patch are padded with zeros, as the paper pads them for the larger patches (table 3).
+        With `features`: what `maps` gives, as the only element of a tuple: this is a `Multiscale` of one scale.
     """
 
     def __init__(
@@ -67,8 +68,9 @@ class PatchGAN(nn.Module):
         self.output = Scoring(widths[-1], margin)
         init_normal(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x)[-1]
+    def forward(self, x: Tensor, features: bool = False) -> Tensor | tuple[tuple[Tensor, ...], ...]:
+        maps = self.maps(x)
+        return (maps,) if features else maps[-1]
 
     def maps(self, x: Tensor) -> tuple[Tensor, ...]:
         """What is behind every layer, from the first on: [N, C, H', W'] each; the last are the logits."""

@@ -33,12 +33,14 @@ class Residual(nn.Module):
         before the blocks.
     """
 
+    fewest_blocks = 1
+
     def __init__(
         self, in_channels: int, width: int, blocks: int, dropout: float, norm: Norm, *, bias: bool, halvings: int
     ) -> None:
         super().__init__()
-        if blocks < 1:
-            raise ValueError(f"expected at least one block, got {blocks}")
+        if blocks < self.fewest_blocks:
+            raise ValueError(f"expected at least {self.fewest_blocks} blocks, got {blocks}")
         if not 1 <= halvings <= 8:
             raise ValueError(f"expected from 1 to 8 halvings, got {halvings}")
         self.multiple = 2**halvings

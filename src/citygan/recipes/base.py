@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -82,22 +82,32 @@ class Recipe(ABC):
         networks: By name; a generator is always called `generator`, a segmenter `segmenter`.
         groups: By name, in the order in which optimizers are made and saved.
         averaged: The networks of which the engine may keep an exponential moving average.
+        frozen: Networks that losses look with, by name: on the device, never trained, never saved.
     """
 
     networks: dict[str, nn.Module]
     groups: dict[str, Group]
     averaged: tuple[str, ...] = ("generator",)
+    frozen: Mapping[str, nn.Module] = {}
+
+    @property
+    def all_networks(self) -> dict[str, nn.Module]:
+        """Those that learn and those that do not, by name."""
+        return {**self.networks, **self.frozen}
 
     @abstractmethod
-    def updates(self, batch: Batch) -> Iterator[Update]:
+    def updates(self, batch: Batch, phase: str = "all") -> Iterator[Update]:
         """The updates of one step.
+
+        Args:
+            phase: What `phase` says of that step.
 
         The engine resumes the generator after each update's step, so the next loss sees the network just stepped.
         Nothing may hold `no_grad` or `autocast` open over a `yield`.
         """
 
-    def phase(self, step: int) -> str:
-        """The stage of training that a step belongs to."""
+    def phase(self, step: int, steps: int) -> str:
+        """The stage of training that a step belongs to, of so many steps in all."""
         return "all"
 
 
@@ -134,9 +144,9 @@ def schedule_of(settings: OptimizerSettings) -> Callable[[int, int], float]:
     return PolyDecay(settings.power) if settings.schedule == "poly" else constant
 
 
-def group_of(name: str, settings: OptimizerSettings) -> Group:
-    """The group of one network, by the settings."""
+def group_of(networks: tuple[str, ...], settings: OptimizerSettings) -> Group:
+    """The group of networks that are moved together, by the settings."""
     betas = (settings.beta1, settings.beta2)
     return Group(
-        (name,), settings.rate, schedule_of(settings), betas, settings.name, settings.momentum, settings.weight_decay
+        networks, settings.rate, schedule_of(settings), betas, settings.name, settings.momentum, settings.weight_decay
     )

@@ -50,14 +50,14 @@ class Pix2Pix(Recipe):
         self.networks: dict[str, nn.Module] = {
             "generator": lookup(GENERATORS, settings.generator.name, "generator")(**generator)
         }
-        self.groups = {"generator": group_of("generator", settings.optimizer)}
+        self.groups = {"generator": group_of(("generator",), settings.optimizer)}
         if discriminator is not None:
             self.networks["discriminator"] = lookup(DISCRIMINATORS, settings.discriminator.name, "discriminator")(
                 **discriminator
             )
-            self.groups["discriminator"] = group_of("discriminator", settings.optimizer)
+            self.groups["discriminator"] = group_of(("discriminator",), settings.optimizer)
 
-    def updates(self, batch: Batch) -> Iterator[Update]:
+    def updates(self, batch: Batch, phase: str = "all") -> Iterator[Update]:
         x, real = self.inputs(batch), self.outputs(batch)
         fake = self.networks["generator"](x)
         if "discriminator" not in self.networks:

@@ -34,9 +34,9 @@ class Segmentation(Recipe):
         self.networks: dict[str, nn.Module] = {
             "segmenter": lookup(SEGMENTERS, settings.segmenter.name, "segmenter")(**segmenter)
         }
-        self.groups = {"segmenter": group_of("segmenter", settings.optimizer)}
+        self.groups = {"segmenter": group_of(("segmenter",), settings.optimizer)}
 
-    def updates(self, batch: Batch) -> Iterator[Update]:
+    def updates(self, batch: Batch, phase: str = "all") -> Iterator[Update]:
         assert batch.photo is not None and batch.label is not None
         if self._train_ids.device != batch.label.device:
             self._train_ids = self._train_ids.to(batch.label.device)

@@ -120,7 +120,7 @@ def outcome_there(
 
 def _trained(settings: Settings, path: Path, data: PreparedSet) -> bool:
     """Whether a run is at the end of its steps."""
-    wanted = steps_in_all(settings, len(data.split("train")), Ranks())
+    wanted = steps_in_all(settings, data, Ranks())
     return is_run(path) and wanted in steps(path / "checkpoints")
 
 
@@ -150,7 +150,7 @@ def _train_run(settings: Settings, path: Path, data: PreparedSet, place: Place, 
         return {"random": _random(path)}
     built = build(settings, data)
     try:
-        filled = initialise(built.recipe.networks, settings, None if settings.init is None else Path(settings.init))
+        filled = initialise(built.recipe.all_networks, settings, None if settings.init is None else Path(settings.init))
     except MachineError as problem:
         return {"status": "not run", "short": MISSING, "reason": str(problem)}
     except UsageError as problem:

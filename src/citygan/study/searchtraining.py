@@ -79,7 +79,7 @@ class Training:
             UsageError: They do not fit together.
         """
         settings = self.space.settings_of(point, self.quick, seed, self.named)
-        steps = steps_in_all(settings, len(self.data.split("train")), Ranks())
+        steps = steps_in_all(settings, self.data, Ranks())
         said = {key for layer in self.space.layers(point, False)[1:] for key in layer.values.get("train", {})}
         every: dict[str, Any] = {}
         if "checkpoint_every_steps" not in said:
@@ -117,7 +117,7 @@ class Training:
     def _watch(self, attempt: Attempt, settings: Settings, seed: int) -> Callable[[int, Mapping[str, Any]], None]:
         """Reports a run's validations."""
         every = settings.train.checkpoint_every_steps
-        steps = steps_in_all(settings, len(self.data.split("train")), Ranks())
+        steps = steps_in_all(settings, self.data, Ranks())
         before = seed * math.ceil(steps / every)
 
         def watch(step: int, figures: Mapping[str, Any]) -> None:

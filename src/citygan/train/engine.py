@@ -45,6 +45,7 @@ class Engine:
     Attributes:
         networks: The recipe's, on the device.
         averages: EMA copies of those the recipe names, where the plan has a decay.
+        phase: The recipe's, at the last step.
     """
 
     def __init__(self, recipe: Recipe, plan: Plan, device: torch.device, ranks: Ranks | None = None) -> None:
@@ -59,13 +60,17 @@ class Engine:
             network.train()
         if device.type == "cuda":
             torch.backends.cudnn.benchmark = True  # every step has the same shapes
+        for network in recipe.frozen.values():
+            network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+            network.eval().requires_grad_(False)
+        self.phase = recipe.phase(0, plan.steps)
         self.ranks.share(self.networks.values())
         self.averages: dict[str, nn.Module] = {}
         if plan.ema > 0:
             for name in recipe.averaged:
                 self.averages[name] = copy.deepcopy(self.networks[name]).requires_grad_(False)
         if plan.compile:
-            for network in self.networks.values():
+            for network in [*self.networks.values(), *recipe.frozen.values()]:
                 network.compile()
         self.parameters = {name: [p for _, p in self._named(name)] for name in recipe.groups}
         # what an optimizer moves: the same memory, contiguous, since on CPUs it copies all else
@@ -98,6 +103,7 @@ class Engine:
                 devices such steps change nothing and `check` tells).
         """
         torch.manual_seed(_mix(self.plan.seed, step, self.ranks.rank))
+        self.phase = self.recipe.phase(step, self.plan.steps)
         self._now.fill_(step)
         # an average over a tenth of the steps so far, until that is longer than the decay's: a young one would
         # still hold the noise that the network started from
@@ -110,13 +116,13 @@ class Engine:
                 else:
                     item["lr"] = rate
         if self._graph is not None:
-            return self._graph(self.recipe.phase(step), batch)
+            return self._graph(self.phase, batch)
         return self._carry_out(batch)
 
     def _carry_out(self, batch: Batch) -> dict[str, Tensor]:
         """The updates of one step, in their order."""
         parts = batch.split(self.plan.accumulate) if self.plan.accumulate > 1 else [batch]
-        streams = [self.recipe.updates(part) for part in parts]
+        streams = [self.recipe.updates(part, self.phase) for part in parts]
         losses: dict[str, Tensor] = {}
         begun: set[str] = set()  # groups whose gradients belong to this step
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -45,18 +44,14 @@ class StepGraph:
             torch.cuda.current_stream().wait_stream(aside)
             return losses
         if self._graph is None:
-            self._batch = Batch(**{name: tensor.clone() for name, tensor in _tensors(batch).items()})
+            self._batch = batch.clone()
             self._graph = torch.cuda.CUDAGraph()
             # records without carrying out; the thread that reads ahead may go on meanwhile
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._losses = self.carry_out(self._batch)
         else:
-            for name, tensor in _tensors(batch).items():
-                getattr(self._batch, name).copy_(tensor)
+            recorded = self._batch.tensors()
+            for name, tensor in batch.tensors().items():
+                recorded[name].copy_(tensor)
         self._graph.replay()
         return {name: loss.clone() for name, loss in self._losses.items()}
-
-
-def _tensors(batch: Batch) -> dict[str, Tensor]:
-    found = {item.name: getattr(batch, item.name) for item in fields(batch)}
-    return {name: tensor for name, tensor in found.items() if tensor is not None}

@@ -43,7 +43,10 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             value = safetensors.torch.load(data)
             record = _record(data)
         else:
+            _check_no_program(data, where)
             value = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except DamagedError:
+        raise
     except (
         pickle.UnpicklingError,
         RuntimeError,
@@ -72,6 +75,20 @@ def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
         hint = f"The entry {inner[0]} holds tensors: save it by itself with torch.save" if inner else None
         raise DamagedError("not a state dict: named tensors and nothing else are taken", where=where, hint=hint)
     return {str(key).removeprefix("module."): tensor for key, tensor in value.items()}, record
+
+
+def _check_no_program(data: bytes, where: str) -> None:
+    """Refuses what `torch.jit.save` writes: a zip archive with the source text of a program in its folder `code`."""
+    if data[:4] != b"PK\x03\x04":
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+    if any("/code/" in name for name in names):
+        raise DamagedError(
+            "a TorchScript archive, which is a program; it was not run",
+            where=where,
+            hint="Take the network's state dict instead: named tensors, saved with torch.save",
+        )
 
 
 def _of_an_optimizer(key: str) -> bool:
