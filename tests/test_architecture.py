@@ -31,6 +31,7 @@ ROOMS: dict[str, str] = {
     "presets": "errors",
     "data.classrows": "",
     "data.labels": "errors yamlfile data.classrows",
+    "videofile": "errors files",
     "pictures": "errors files data.labels",
     "ops": "errors",
     "ops.flow": "errors",  # arrays alone, for `prepare`
@@ -63,7 +64,10 @@ ROOMS: dict[str, str] = {
     "resuming": "errors progress config data train runs building",
     "infer": "errors progress batch devices data data.labels models recipes train runs sides",
     "segmenting": "errors devices pictures data data.labels models recipes train runs infer",
-    "translation": "errors files pictures data data.labels train sheets infer segmenting",
+    "inputs": "errors pictures data data.labels train sheets infer segmenting",
+    "translation": "errors files pictures data data.labels sheets infer segmenting inputs",
+    "footage": "errors pictures data data.labels infer segmenting inputs translation videofile",
+    "filming": "errors files pictures metrics infer segmenting translation videofile footage",
     "frames": "errors data metrics",
     "trios": "errors pictures data metrics sheets baseline infer frames",
     "foldertrios": "errors pictures data metrics sheets baseline frames",
@@ -81,7 +85,7 @@ ROOMS: dict[str, str] = {
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
     "metrics figurefile runnames runs starting building resuming importing exporting fetching infer segmenting "
-    "segmented translation evaluation report training study",
+    "segmented inputs translation videofile footage filming evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = (
@@ -92,6 +96,7 @@ TORCH_FREE = (
     "settings",
     "config",
     "presets",
+    "videofile",
     "pictures",
     "ops.flow",
     "data",
@@ -231,7 +236,8 @@ BANNED_CALLS = (
     *("eval", "exec", "compile", "__import__", "importlib.import_module", "os.system", "os.popen"),
     *("pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.load", "marshal.loads", "shelve.open", "dill.load"),
     *("yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load", "joblib.load", "torch.save"),
-    *("cv2.imread", "cv2.imwrite", "cv2.VideoCapture", "np.load", "numpy.load", "np.save", "numpy.save", "np.savez"),
+    *("cv2.imread", "cv2.imwrite", "cv2.VideoCapture", "cv2.VideoWriter"),
+    *("np.load", "numpy.load", "np.save", "numpy.save", "np.savez"),
     *("torch.hub.load", "torch.hub.load_state_dict_from_url", "torch.jit.load"),
 )
 BANNED_METHODS = ("extractall", "tofile")
@@ -244,6 +250,8 @@ BANNED_KEYWORDS = {"shell": True, "allow_pickle": True, "weights_only": False}
 
 # what is banned everywhere else
 MAY_CALL: dict[str, set[str]] = {
+    "videofile.coders": {"cv2.VideoWriter"},
+    "videofile.reading": {"cv2.VideoCapture"},
     "fetching": {"import of urllib.request", "import of http.client"},  # the only place that opens a connection
     "exporting": {"torch.save"},  # into memory, for the public implementations, which load nothing else
 }

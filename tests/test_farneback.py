@@ -94,7 +94,7 @@ def test_camvid_as_opencv_to_rounding(shared: Path, name: str) -> None:
 
 
 def test_frames_all_over_camvid_as_opencv(shared: Path) -> None:
-    """Where roundings decide, OpenCV's flow itself changes as much when a hundred-thousandth of a grey level is added."""
+    """Where roundings decide, OpenCV's flow changes as much when a hundred-thousandth of a grey level is added."""
     frames, random = camvid(shared), np.random.default_rng(0)
     assert len(frames) > 100
     for first, second in list(pairwise(frames))[::9]:

@@ -19,7 +19,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from citygan.errors import CityganError, DamagedError, DataError, MachineError, UsageError
 
@@ -30,8 +30,8 @@ _TEMPORARY = re.compile(r"\.tmp-(\d+)-\d+-.*", re.DOTALL)
 # reading
 
 
-def read_bytes(path: str | os.PathLike[str], *, error: type[CityganError] = DataError) -> bytes:
-    """The whole of a regular file.
+def open_file(path: str | os.PathLike[str], *, error: type[CityganError] = DataError) -> BinaryIO:
+    """A regular file, open for reading.
 
     Raises:
         CityganError: Of the type `error`: missing, a broken link, a folder, a FIFO or a device (never waited for),
@@ -46,7 +46,16 @@ def read_bytes(path: str | os.PathLike[str], *, error: type[CityganError] = Data
         os.close(descriptor)
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise error(f"is {kind}", where=os.fspath(path))
-    with open(descriptor, "rb") as file:
+    return open(descriptor, "rb")
+
+
+def read_bytes(path: str | os.PathLike[str], *, error: type[CityganError] = DataError) -> bytes:
+    """The whole of a regular file.
+
+    Raises:
+        CityganError: Of the type `error`, as `open_file`.
+    """
+    with open_file(path, error=error) as file:
         try:
             return file.read()
         except OSError as problem:
@@ -135,6 +144,24 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             _sync(temporary)
             os.replace(temporary, path)
             _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def scratch_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path`, with its suffix, for a trial: whatever is there vanishes with the block.
+
+    Raises:
+        MachineError: Nothing can be written there.
+    """
+    path = Path(path)
+    with guard(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        try:
+            temporary.write_bytes(b"")
+            yield temporary
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -6,47 +6,26 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from citygan.data.labels import TABLES, ClassTable
+from citygan.data.labels import ClassTable
 from citygan.data.store import WHAT, PreparedSet, Split, set_names
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.files import write_bytes
 from citygan.infer import Translator
-from citygan.pictures import SUFFIXES, encode_picture, encode_png, read_instances, read_label, read_photo, read_source
+from citygan.inputs import Input, Job, read_ahead, reader_of, translate_inputs
+from citygan.pictures import SUFFIXES, encode_picture, encode_png
 from citygan.segmenting import LabelMaker
-from citygan.sheets import few_colours
-from citygan.train.checkpoint import read_state
 
 READ_AHEAD = 8  # pictures decoded before they are needed
 TOLD = 3  # faults of one cause told in full ...
 NAMED = 5  # ... and further files named
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to make.
-
-    Attributes:
-        source: The file to translate.
-        stem: Path of the result under the output folder, without suffix.
-        instance: The instance map that belongs to it.
-        picture: The picture that its edges are taken from.
-        edges: Its edge map.
-    """
-
-    source: Path
-    stem: str
-    instance: Path | None = None
-    picture: Path | None = None
-    edges: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +96,7 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
         if path.is_dir():
             jobs += _folder_jobs(path, takes_labels)
         elif not os.path.lexists(path):
-            raise _not_there(text)
+            raise not_there(text)
         else:
             jobs.append(Job(path, path.stem))
     seen: dict[str, Path] = {}
@@ -133,7 +112,8 @@ def find_jobs(inputs: Iterable[str], takes_labels: bool) -> list[Job]:
     return jobs
 
 
-def _not_there(text: str) -> DataError:
+def not_there(text: str) -> DataError:
+    """What to say of an input that does not exist."""
     folder = os.path.dirname(text.rstrip("/"))
     known = set_names()
     with contextlib.suppress(OSError):
@@ -306,40 +286,25 @@ def translate_files(
         samples: Versions of each.
         batch: Pictures of one size to translate together.
     """
-    read = _reader(translator, table, max_pixels)
+    read = reader_of(translator, table, max_pixels)
     together = batch or translator.default_batch
     palette = palette_of(translator)
-    with ThreadPoolExecutor(2, "read") as readers, ThreadPoolExecutor(2, "write") as writers:
-        waiting: list[tuple[Job, Future[_Input]]] = []
-        remaining = iter(jobs)
+    with ThreadPoolExecutor(2, "write") as writers:
         writing: list[tuple[Job, str | None, list[Future[Path]]]] = []
-        group: list[tuple[Job, _Input]] = []
-
-        def fill() -> None:
-            while len(waiting) < READ_AHEAD + together:
-                job = next(remaining, None)
-                if job is None:
-                    return
-                waiting.append((job, readers.submit(read, job)))
+        group: list[tuple[Job, Input]] = []
 
         def translate_group() -> None:
-            arrays = np.stack([picture.array for _, picture in group])
-            beside = {name: np.stack([picture.beside[name] for _, picture in group]) for name in group[0][1].beside}
-            versions = [translator.translate(arrays, **beside, sample=k, tile=tile) for k in range(samples)]
+            given = [picture for _, picture in group]
+            versions = [translate_inputs(translator, given, sample=k, tile=tile) for k in range(samples)]
             for i, (job, picture) in enumerate(group):
                 files = outputs_of(job, out, suffix, samples)
                 futures = [writers.submit(_write, file, versions[k][i], palette) for k, file in enumerate(files)]
                 writing.append((job, picture.doubt, futures))
             group.clear()
 
-        fill()
-        while waiting:
-            job, future = waiting.pop(0)
-            fill()
-            try:
-                picture = future.result()
-            except CityganError as problem:
-                yield Outcome(job, [], problem)
+        for job, picture in read_ahead(read, jobs, READ_AHEAD + together):
+            if isinstance(picture, CityganError):
+                yield Outcome(job, [], picture)
                 continue
             if group and (group[0][1].shapes != picture.shapes or len(group) == together):
                 translate_group()
@@ -370,120 +335,3 @@ def encoded(picture: npt.NDArray[np.uint8], suffix: str, palette: npt.NDArray[np
 def _write(path: Path, picture: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8] | None) -> Path:
     write_bytes(path, encoded(picture, path.suffix, palette))
     return path
-
-
-@dataclass(frozen=True)
-class _Input:
-    array: npt.NDArray[Any]
-    beside: dict[str, npt.NDArray[Any]]  # by the keywords of `Translator.translate`
-    doubt: str | None = None
-
-    @property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Of all its arrays: those of equal ones are translated together."""
-        return [array.shape for array in (self.array, *self.beside.values())]
-
-
-def _reader(
-    translator: Translator | LabelMaker, table: ClassTable | None, max_pixels: int | None
-) -> Callable[[Job], _Input]:
-    limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
-    own = translator.classes
-    doubts = own is None and not _learnt_from_few_colours(translator)
-    convert = None
-    if own is not None and table is not None and table != own:
-        convert = _conversion(table, own)
-
-    def read(job: Job) -> _Input:
-        if own is None:
-            array = read_photo(job.source, **limit)
-            if translator.channels == 1:
-                array = read_source(job.source, **limit)
-                if array.shape[2] != 1:
-                    raise DataError("a picture in colours, and this run takes grey ones", where=job.source)
-            height, width = array.shape[:2]
-            if translator.pairs is not None and width == 2 * height:  # a pair like those it learnt from
-                array = array[:, :height] if translator.pairs == "AtoB" else array[:, height:]
-            doubt = "a label map" if doubts and few_colours(array) else None
-            return _Input(np.ascontiguousarray(array), edges_of(job, array), doubt)
-        try:
-            label = read_label(job.source, table or own, **limit)
-        except DataError as problem:
-            raise _as_it_is_here(problem, job.source, table or own, own, limit) from problem
-        beside = edges_of(job, label)
-        if convert is not None:
-            label = convert[label]
-        if translator.needs_instances:
-            if job.instance is None:
-                raise DataError("no instance map belongs to it, and this run needs one", where=job.source)
-            instance = read_instances(job.instance, within_label=job.instance == job.source, **limit)
-            if instance.shape != label.shape:
-                sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (instance, label)]
-                raise DataError(
-                    f"an instance map of {sizes[0]} for a label map ({job.source}) of {sizes[1]}", where=job.instance
-                )
-            beside["instances"] = instance
-        return _Input(label, beside)
-
-    def edges_of(job: Job, array: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
-        file = job.picture or job.edges
-        if file is None:
-            return {}
-        found = read_photo(file, **limit) if job.picture is not None else read_source(file, **limit)[..., 0]
-        if found.shape[:2] != array.shape[:2]:
-            sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (found, array)]
-            what = "a picture" if job.picture is not None else "an edge map"
-            raise DataError(f"{what} of {sizes[0]} for {job.source} of {sizes[1]}: nothing is resized", where=file)
-        return {"pictures" if job.picture is not None else "edges": found}
-
-    return read
-
-
-def _as_it_is_here(
-    problem: DataError, file: Path, read_by: ClassTable, own: ClassTable, limit: dict[str, Any]
-) -> DataError:
-    """The fault of a label map, its hint naming only tables that the translator's classes can be carried over from."""
-    hint = problem.hint or ""
-    if "--classes" not in hint:
-        return problem
-    for table in (own, *TABLES.values()):
-        if table == read_by:
-            continue
-        with contextlib.suppress(CityganError):
-            _conversion(table, own)
-            read_label(file, table, **limit)
-            way = "leave --classes out" if table == own else f"try --classes {table.name}"
-            return DataError(problem.what, where=problem.where, hint=f"They fit {table.name}: {way}")
-    fit, found, _ = hint.partition(": try --classes")
-    other = f"the run was trained on other classes ({own.name}): another run, or label maps by its table"
-    return DataError(problem.what, where=problem.where, hint=f"{fit}, but {other}" if found else other.capitalize())
-
-
-def _learnt_from_few_colours(translator: Translator | LabelMaker) -> bool:
-    """Whether the pictures it learnt from look like label maps too, as those of many published pairs do."""
-    if translator.path is None:
-        return False
-    return bool((read_state(translator.path).get("data") or {}).get("few_colours", False))
-
-
-def _conversion(given: ClassTable, own: ClassTable) -> npt.NDArray[np.uint8]:
-    """uint8 [256]: ids of one table to those of another, by the names of the classes.
-
-    Raises:
-        UsageError: Classes that the model does not know.
-    """
-    by_name = {item.name.lower(): item.id for item in own.classes}
-    lookup = np.full(256, 255, np.uint8)
-    missing = []
-    for item in given.classes:
-        if item.name.lower() in by_name:
-            lookup[item.id] = by_name[item.name.lower()]
-        elif item.train_id != 255:
-            missing.append(item.name)
-    if missing:
-        raise UsageError(
-            f"the model's classes ({own.name}) have no {', '.join(missing)}",
-            where=f"--classes {given.name}",
-            hint=f"It takes label maps by the table {own.name}",
-        )
-    return lookup

@@ -18,6 +18,7 @@ from citygan.cli.prepare import prepare
 from citygan.cli.study import study
 from citygan.cli.train import train
 from citygan.cli.translate import translate
+from citygan.cli.video import video
 from citygan.cli.weights import weights
 from citygan.errors import CityganError, MachineError, printable
 
@@ -56,7 +57,7 @@ def _options(
     pass  # --debug is read by `run`, so that it may stand anywhere
 
 
-for command in (prepare, train, translate, evaluate, study, models):
+for command in (prepare, train, translate, video, evaluate, study, models):
     app.command()(command)
 app.add_typer(weights)
 

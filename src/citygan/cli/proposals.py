@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,3 +81,35 @@ def usual_split(translator: Translator | LabelMaker, data: PreparedSet, *, score
         return name
     assert reason is not None
     raise reason
+
+
+def scoring_command(
+    translator: Translator | LabelMaker, prepared: PreparedSet | None, split: str | None, given: dict[str, str | None]
+) -> str | None:
+    """The line that scores the run, on what was translated where that has photos; None where nothing can be scored."""
+    from citygan.data.store import SPLIT_ORDER
+    from citygan.errors import CityganError
+    from citygan.evaluation import set_of_run
+    from citygan.segmenting import LabelMaker
+    from citygan.translation import split_for
+
+    own, scored_by = None, "ssim"
+    if isinstance(translator, LabelMaker) or translator.painted_classes is not None:
+        scored_by = "miou"
+    if isinstance(translator, LabelMaker):
+        from citygan.evaluation import set_of_settings
+
+        with contextlib.suppress(CityganError):
+            own = set_of_settings(translator.segmenter.settings)
+    else:
+        with contextlib.suppress(CityganError):
+            own = set_of_run(translator)
+    names = dict.fromkeys((split or SPLIT_ORDER[0], *SPLIT_ORDER))
+    for data, name in ((data, name) for data in (prepared, own) if data is not None for name in names):
+        with contextlib.suppress(CityganError):
+            split_for(translator, data, name, scored=True)
+            flags = {**given, "--split": None if name == "val" else name}
+            flags["--data"] = None if own is not None and data.checksum == own.checksum else str(data.path)
+            more = "".join(f" {flag} {shlex.quote(value)}" for flag, value in flags.items() if value)
+            return f"citygan evaluate --metric {scored_by}{more}"
+    return None

@@ -54,6 +54,22 @@ def by_number(entries: list[Entry], *, widest_step: int) -> list[Entry]:
     return result
 
 
+def gaps(stems: Sequence[str]) -> list[tuple[str, str]]:
+    """Neighbours in a row of frames whose numbers lie further apart than most: what the video jumps over.
+
+    Args:
+        stems: Names of frames, in order; of each the last number counts, as in `by_number`.
+    """
+    matches = [_NUMBER.fullmatch(stem) for stem in stems]
+    steps = {
+        place: int(after[2]) - int(before[2])
+        for place, (before, after) in enumerate(pairwise(matches))
+        if before and after and before[1] == after[1]
+    }
+    usual = Counter(steps.values()).most_common(1)
+    return [(stems[i], stems[i + 1]) for i, step in steps.items() if step > usual[0][0] > 0]
+
+
 def by_folder(entries: list[Entry]) -> list[Entry]:
     """Frames by the folder that holds them, where it is named as a sequence (``seq0000``).
 

@@ -79,7 +79,7 @@ def scan(root: Path) -> Tree:
                 heapq.heappush(folders, (links + entry.is_symlink(), depth + 1, name))
             else:
                 others[suffix or "no suffix"] += 1
-    return Tree(root, tuple(sorted(pictures, key=_natural)), others)
+    return Tree(root, tuple(sorted(pictures, key=natural)), others)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -89,7 +89,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _natural(name: str) -> tuple[tuple[object, ...], ...]:
+def natural(name: str) -> tuple[tuple[object, ...], ...]:
     """Folder by folder; numbers count as numbers, so that 10 comes after 9."""
     return tuple(_natural_part(part) for part in name.split("/"))
 
