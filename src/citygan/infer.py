@@ -23,12 +23,11 @@ from citygan.progress import say
 from citygan.recipes.views import View, keeps, picture_of
 from citygan.runs import GENERATOR, check_kind, checkpoint_folder
 from citygan.sides import Sides, to_uint8
+from citygan.tiling import SMALLEST_TILE, fade_of, spans
 from citygan.train.checkpoint import load_network, read_part, read_state
 
 UInt8 = npt.NDArray[np.uint8]
 Mode = Literal["paper", "running", "deterministic"]
-SMALLEST_TILE = 128
-TILE_OVERLAP = 64  # pixels that neighbouring tiles share and are blended over
 
 
 class Translator(Sides):
@@ -284,12 +283,12 @@ class Translator(Sides):
         height, width = array.shape[:2]
         total: Tensor | None = None
         weight = torch.zeros(1, height, width)
-        for top, bottom in _spans(height, tile[1]):
-            for left, right in _spans(width, tile[0]):
+        for top, bottom in spans(height, tile[1]):
+            for left, right in spans(width, tile[0]):
                 part = (slice(top, bottom), slice(left, right))
                 of_tile = {name: given[None] for name, given in cut(beside, part).items()}
                 x = self._run(array[part][None], of_tile, sample)[0].cpu()
-                fade = _fade(bottom - top)[:, None] * _fade(right - left)[None, :]
+                fade = fade_of(bottom - top)[:, None] * fade_of(right - left)[None, :]
                 if total is None:
                     total = torch.zeros(x.shape[0], height, width)
                 total[:, part[0], part[1]] += x * fade
@@ -434,21 +433,6 @@ def round_weights(generator: nn.Module) -> None:
 
 def _padded(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
-
-
-def _spans(side: int, tile: int) -> Sequence[tuple[int, int]]:
-    """Overlapping stretches of `tile` that cover `side`."""
-    if tile >= side:
-        return [(0, side)]
-    stride = max(1, tile - TILE_OVERLAP)
-    starts = [*range(0, side - tile, stride), side - tile]
-    return [(start, start + tile) for start in starts]
-
-
-def _fade(length: int) -> Tensor:
-    """Weights that rise from and fall to the ends over the overlap."""
-    ramp = torch.arange(1, length + 1, dtype=torch.float32)
-    return torch.minimum(ramp, ramp.flip(0)).clamp_(max=TILE_OVERLAP) / TILE_OVERLAP
 
 
 __all__ = ["Translator", "load"]

@@ -81,15 +81,11 @@ class SplitTrios:
                 where=part.path,
                 hint="--data names another set",
             )
-<<<<<<< HEAD
-        if not translator.draws:
-=======
         if all(part.following(index) is None for index in range(len(part))):
             self.lacking |= no_sequences(
                 "no sequences: no picture of the split is followed by the next frame of a video"
             )
-        if not translator.protocol()["dropout"]:
->>>>>>> temporal
+        if not translator.draws:
             self.lacking["samples"] = DataError(
                 f"the run draws nothing at random in the mode {translator.mode}: all samples of a picture are one",
                 hint="--mode paper",

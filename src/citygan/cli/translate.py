@@ -227,8 +227,9 @@ def _files(
     edges: Path | None,
 ) -> list[Path]:
     from citygan.files import clean_temporaries
+    from citygan.jobs import check_outputs, find_jobs, outputs_of, with_edges
     from citygan.progress import Progress, say
-    from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files, with_edges
+    from citygan.translation import translate_files
 
     for given in inputs:
         if given != "-" and os.path.isdir(given):
@@ -290,8 +291,9 @@ def _prepared(
     options: dict[str, Any],
 ) -> list[Path]:
     from citygan.files import write_bytes
+    from citygan.jobs import Job, check_outputs, outputs_of
     from citygan.progress import Progress
-    from citygan.translation import Job, check_outputs, encoded, outputs_of, palette_of, split_for
+    from citygan.translation import encoded, palette_of, split_for
 
     _check_outside(str(prepared.path), out)
     part = split_for(translator, prepared, split)
@@ -396,7 +398,7 @@ def _tile(text: str | None) -> tuple[int, int] | None:
 
     if text is None:
         return None
-    from citygan.infer import SMALLEST_TILE
+    from citygan.tiling import SMALLEST_TILE
 
     width, cross, height = text.lower().partition("x")
     sides = (width, height if cross else width)
