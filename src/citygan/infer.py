@@ -16,7 +16,7 @@ from citygan.batch import Batch
 from citygan.data.store import WHAT, Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
-from citygan.guides import Beside, Guides, cut, guides_of, sample_seed, several
+from citygan.guides import Beside, Guides, cut, guides_of, sample_seed, several, shown_channels
 from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say
@@ -80,6 +80,11 @@ class Translator(Sides):
     @property
     def needs_instances(self) -> bool:
         return self.guides.encoder is not None or super().needs_instances
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether its input alone will not do: it is shown edges, or draws on instance maps."""
+        return self.needs_instances or self.guides.skeleton is not None
 
     @property
     def draws(self) -> bool:
@@ -375,7 +380,7 @@ def load(
         inference, own_seed, settings = str(state["inference"]), int(state["seed"]), dict(state["settings"])
         pairs = state.get("data", {}).get("pairs")
         channels = (record["arguments"]["in_channels"], record["arguments"].get("out_channels", 3))
-        if channels != (inputs.channels, outputs.channels) or own_seed < 0 or inference not in _MODES:
+        if channels != (shown_channels(state, inputs), outputs.channels) or own_seed < 0 or inference not in _MODES:
             raise ValueError("its entries contradict each other")
         with torch.device("meta"):  # shapes alone: a record may claim any size
             generator = lookup(GENERATORS, str(record["name"]), "generator")(**record["arguments"])
