@@ -26,8 +26,10 @@ ROOMS: dict[str, str] = {
     "progress": "errors",
     "devices": "errors",
     "memory": "errors devices",
-    "settings": "",
-    "config": "errors yamlfile settings",
+    "ranges": "",
+    "companionsettings": "ranges",
+    "settings": "ranges companionsettings",
+    "config": "errors yamlfile ranges companionsettings settings",
     "presets": "errors",
     "data.classrows": "",
     "data.labels": "errors yamlfile data.classrows",
@@ -55,19 +57,23 @@ ROOMS: dict[str, str] = {
     "runs": "errors files yamlfile config train runnames",
     "sides": "errors batch config data data.labels recipes",
     "feeding": "errors config data runs",
-    "building": "errors config devices data feeding models recipes train runs weightfiles sides",
+    "companions": "errors config data models recipes",
+    "guides": "errors data models recipes sides",
+    "building": "errors config devices data feeding companions models recipes train runs weightfiles sides",
     "starting": "errors files config models train runnames runs weightfiles weights",
     "importing": "errors files config data.labels recipes train runs weights starting",
     "onnxfile": "errors models",
     "exporting": "errors files progress train runs weights onnxfile",
     "fetching": "errors files progress weightfiles",
     "resuming": "errors progress config data train runs building",
-    "infer": "errors progress batch devices data data.labels models recipes train runs sides",
+    "tiling": "",
+    "infer": "errors progress batch devices data data.labels models recipes train runs sides guides tiling",
     "segmenting": "errors devices pictures data data.labels models recipes train runs infer",
-    "inputs": "errors pictures data data.labels train sheets infer segmenting",
-    "translation": "errors files pictures data data.labels sheets infer segmenting inputs",
-    "footage": "errors pictures data data.labels infer segmenting inputs translation videofile",
-    "filming": "errors files pictures metrics infer segmenting translation videofile footage",
+    "jobs": "errors pictures data infer segmenting",
+    "inputs": "errors pictures data data.labels train sheets infer segmenting jobs",
+    "translation": "errors files pictures data data.labels sheets infer segmenting jobs inputs",
+    "footage": "errors pictures data data.labels infer segmenting jobs inputs translation videofile",
+    "filming": "errors files pictures metrics infer segmenting jobs translation videofile footage",
     "frames": "errors data metrics",
     "trios": "errors pictures data metrics sheets baseline infer frames",
     "foldertrios": "errors pictures data metrics sheets baseline frames",
@@ -76,16 +82,16 @@ ROOMS: dict[str, str] = {
     "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios foldertrios pairing train "
     "runs infer segmenting assembling segmented translation",
     "report": "errors files yamlfile figurefile train runs",
-    "validating": "config data metrics sheets baseline train runs building infer segmenting",
+    "validating": "config data metrics models recipes sheets baseline train runs building guides infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "
-    "feeding starting building resuming report validating",
+    "feeding companions starting building resuming report validating",
     "study": "errors files yamlfile progress devices settings config presets pictures data data.labels train metrics "
     "sheets baseline figurefile runnames runs starting building weightfiles infer segmenting segmented translation "
     "assembling evaluation report training memory",
     "": "infer evaluation",  # `citygan` itself
     "cli": "errors files yamlfile progress devices memory config presets pictures data data.labels train weightfiles "
-    "metrics figurefile runnames runs starting building resuming importing exporting fetching infer segmenting "
-    "segmented inputs translation videofile footage filming evaluation report training study",
+    "metrics figurefile runnames runs starting building resuming importing exporting fetching infer tiling segmenting "
+    "segmented jobs inputs translation videofile footage filming evaluation report training study",
     "__main__": "cli",
 }
 TORCH_FREE = (
@@ -93,6 +99,8 @@ TORCH_FREE = (
     "files",
     "yamlfile",
     "progress",
+    "ranges",
+    "companionsettings",
     "settings",
     "config",
     "presets",

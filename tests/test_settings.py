@@ -114,7 +114,7 @@ def test_all_values_out_of_range_are_told_at_once_each_with_its_origin() -> None
     for key in ("train.batch", "train.ema", "train.epochs", "optimizer.rate", "optimizer.beta1"):
         assert f"a: {key}: expected" in message
     assert "b: train.log_every_steps: expected" in message and message.count("expected") == 6 and "\n" not in message
-    with pytest.raises(UsageError, match=r"^b: losses: expected at least one .* above 0, got all weights 0\. "):
+    with pytest.raises(UsageError, match=r"^b: losses: expected one of .* above 0, got all weights 0\. "):
         resolve([Layer("a", {"losses": {"lambda_l1": 0}}), Layer("b", {"losses": {"lambda_gan": 0, "lambda_l1": 0}})])
 
 

@@ -136,7 +136,7 @@ def _build_generator(settings: Settings, data: PreparedSet) -> Built:
     torch.manual_seed(settings.seed)
     recipe: Recipe
     if settings.recipe == CG2REAL:
-        networks |= networks_beside(settings, skeleton)
+        networks |= networks_beside(settings, skeleton, data.photo_channels or 3)
         arguments = {role: about["arguments"] for role, about in networks.items()}
         try:
             recipe = CG2Real(settings, inputs, outputs, skeleton, arguments)

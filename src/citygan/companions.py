@@ -58,6 +58,12 @@ def arrays_beside(settings: Settings, data: PreparedSet, skeleton: Skeleton | No
             hint = "--set video.pairs=true, as --model sflow-video"
             raise UsageError("motion is learnt from pairs of frames", where=", ".join(motion), hint=hint)
         return found
+    if settings.generator.global_share > 0:
+        raise UsageError(
+            "flow is learnt from whole pictures, and the global generator alone paints smaller ones",
+            where="generator.global_share",
+            hint="Take 0, or train a model of pictures first and go on from it: --model sflow-video --init RUN",
+        )
     if not split.pairs():
         why = (
             "no sequences" if not split.sequences() else "no two frames of a sequence with numbers one after the other"
@@ -101,14 +107,18 @@ def skeleton_of(settings: Settings, data: PreparedSet) -> Skeleton | None:
     )
 
 
-def networks_beside(settings: Settings, skeleton: Skeleton | None) -> dict[str, dict[str, Any]]:
-    """Name and arguments of the networks beside generator and discriminator."""
+def networks_beside(settings: Settings, skeleton: Skeleton | None, channels: int) -> dict[str, dict[str, Any]]:
+    """Name and arguments of the networks beside generator and discriminator.
+
+    Args:
+        channels: C of the photos.
+    """
     found = {}
     if skeleton is not None and skeleton.network:
         found["dned"] = {"name": "dned", "arguments": {"width": settings.dned.width}}
     if settings.features.shown:
         chosen = settings.features
-        arguments = {"features": chosen.channels}
+        arguments = {"in_channels": channels, "features": chosen.channels}
         arguments |= {key: getattr(chosen, key) for key in ("width", "halvings", "clusters")}
         found["encoder"] = {"name": "features", "arguments": arguments}
     return found

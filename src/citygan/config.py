@@ -15,23 +15,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from citygan.companionsettings import DnedSettings, EdgeSettings, FeatureSettings, VideoSettings
 from citygan.errors import UsageError
+from citygan.ranges import OutOfRange
 from citygan.settings import (
     AugmentSettings,
     DiscriminatorSettings,
-    DnedSettings,
-    EdgeSettings,
-    FeatureSettings,
     GeneratorSettings,
     InputSettings,
     LossSettings,
     OptimizerSettings,
-    OutOfRange,
     OutputSettings,
     SegmenterSettings,
     Settings,
     TrainSettings,
-    VideoSettings,
     WeightsSettings,
 )
 

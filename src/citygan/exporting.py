@@ -73,6 +73,10 @@ def export(
     load_network(network, tensors, folder / f"{part}.safetensors")  # finds what does not fit
     if role == "generator":
         record |= {key: state.get(key) for key in ("inputs", "outputs", "inference")}
+        beside = {key: state["networks"][key]["arguments"] for key in ("dned", "encoder") if key in state["networks"]}
+        if state.get("skeleton") is not None or beside:
+            record["beside"] = {"skeleton": state.get("skeleton"), **beside}
+            say("the generator alone: behind its input come the channels shown beside it (docs/sflow.md)")
     if kind == ONNX:
         from citygan.onnxfile import to_onnx
 

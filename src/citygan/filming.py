@@ -15,11 +15,12 @@ from citygan.errors import CityganError, DataError, counted
 from citygan.files import write_bytes
 from citygan.footage import Footage, Shot
 from citygan.infer import Translator
+from citygan.jobs import outputs_of
 from citygan.metrics.figures import absent
 from citygan.metrics.streaming import VIDEO, VideoFigures
 from citygan.pictures.painted import in_colours
 from citygan.segmenting import LabelMaker
-from citygan.translation import encoded, outputs_of, palette_of
+from citygan.translation import encoded, palette_of
 from citygan.videofile import Coder, new_video
 
 UInt8 = npt.NDArray[np.uint8]

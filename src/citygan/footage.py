@@ -19,7 +19,8 @@ from citygan.data.layouts.tree import natural
 from citygan.data.store import SPLIT_ORDER, PreparedSet, Split
 from citygan.errors import CityganError, DataError, UsageError, counted, did_you_mean
 from citygan.infer import Translator
-from citygan.inputs import Input, Job, conversion, edges_of, read_ahead, reader_of, translate_inputs
+from citygan.inputs import Input, conversion, edges_of, read_ahead, reader_of, translate_inputs
+from citygan.jobs import Job, find_jobs, not_there, with_edges
 from citygan.pictures import MAX_PIXELS, SUFFIXES, header
 from citygan.pictures.painted import (
     MAX_DOUBTFUL,
@@ -28,7 +29,7 @@ from citygan.pictures.painted import (
     nearest_colours_to_ids,
 )
 from citygan.segmenting import LabelMaker
-from citygan.translation import READ_AHEAD, find_jobs, not_there, split_for, with_edges
+from citygan.translation import READ_AHEAD, split_for
 from citygan.videofile import check_one_size, frames_of, probe
 
 UInt8 = npt.NDArray[np.uint8]

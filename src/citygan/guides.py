@@ -16,6 +16,7 @@ from citygan.errors import DamagedError, DataError, UsageError
 from citygan.models.dned import DNED, draw_fusion
 from citygan.models.features import FeatureEncoder
 from citygan.recipes.skeleton import Skeleton
+from citygan.recipes.views import View
 from citygan.sides import scaled
 
 Beside = dict[str, npt.NDArray[Any]]
@@ -92,9 +93,11 @@ class Guides:
 
         Raises:
             DataError: None, of another shape or type.
-            UsageError: Both.
+            UsageError: Both; one for a generator that is shown no edges.
         """
         if self.skeleton is None:
+            if pictures is not None or edges is not None:
+                raise UsageError("this run is shown no edges", hint="Give neither pictures nor edge maps")
             return None
         if pictures is not None and edges is not None:
             raise UsageError("pictures to take edges from, and edge maps", hint="Give one of them")
@@ -114,7 +117,7 @@ class Guides:
         if given.dtype != np.uint8 or given.shape[-1] not in (1, 3):
             raise DataError(f"expected uint8 pictures with 1 or 3 channels, got {given.dtype} {given.shape}")
         if self.skeleton.needs_picture:
-            return np.repeat(given, 3, axis=-1) if given.shape[-1] == 1 else given
+            return given
         # of whole pictures, whatever tiles they are translated in
         found = [self.skeleton.edges(scaled(given[i : i + 1], device)).cpu().numpy() for i in range(len(given))]
         return np.concatenate(found).transpose(0, 2, 3, 1)
@@ -156,10 +159,11 @@ def cut(beside: Beside, part: int | slice | tuple[slice, slice]) -> Beside:
     return {name: given[part] for name, given in beside.items()}
 
 
-def channels_beside(state: dict[str, Any]) -> int:
-    """How many channels a checkpoint's generator is shown beside its input."""
+def shown_channels(state: dict[str, Any], inputs: View) -> int:
+    """C of all that a checkpoint's generator is shown: its input, an edge map, features."""
     encoder = state["networks"].get("encoder")
-    return (state.get("skeleton") is not None) + (0 if encoder is None else int(encoder["arguments"]["features"]))
+    features = 0 if encoder is None else int(encoder["arguments"].get("features", 3))
+    return inputs.channels + (state.get("skeleton") is not None) + features
 
 
 def guides_of(folder: Path, state: dict[str, Any], seed: int, read: Any) -> Guides:

@@ -152,6 +152,12 @@ def _sides(
             outputs = View.from_dict(record["outputs"]) if record.get("outputs") else View("photo", None, painted)
         except (KeyError, TypeError, ValueError, DataError, UsageError) as problem:
             raise DamagedError("its record does not describe an input", where=path) from problem
+        if record.get("beside"):
+            raise UsageError(
+                "a generator that is shown edges or features, and the file has no network to make them",
+                where=path,
+                hint="The run that it was exported from, or a checkpoint's folder, is whole: --run FOLDER",
+            )
         if (inputs.channels, outputs.channels) == (channels, painted):
             return inputs, outputs
     if (channels, painted) == (1, 2) and not told:  # the public colourisation: L to a and b, scaled as here

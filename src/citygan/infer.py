@@ -16,19 +16,18 @@ from citygan.batch import Batch
 from citygan.data.store import WHAT, Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
-from citygan.guides import Beside, Guides, channels_beside, cut, guides_of, sample_seed, several
+from citygan.guides import Beside, Guides, cut, guides_of, sample_seed, several, shown_channels
 from citygan.models import GENERATORS, lookup
 from citygan.models.layers import Statistics, test_time
 from citygan.progress import say
 from citygan.recipes.views import View, keeps, picture_of
 from citygan.runs import GENERATOR, check_kind, checkpoint_folder
 from citygan.sides import Sides, to_uint8
+from citygan.tiling import SMALLEST_TILE, fade_of, spans
 from citygan.train.checkpoint import load_network, read_part, read_state
 
 UInt8 = npt.NDArray[np.uint8]
 Mode = Literal["paper", "running", "deterministic"]
-SMALLEST_TILE = 128
-TILE_OVERLAP = 64  # pixels that neighbouring tiles share and are blended over
 
 
 class Translator(Sides):
@@ -81,6 +80,11 @@ class Translator(Sides):
     @property
     def needs_instances(self) -> bool:
         return self.guides.encoder is not None or super().needs_instances
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether its input alone will not do: it is shown edges, or draws on instance maps."""
+        return self.needs_instances or self.guides.skeleton is not None
 
     @property
     def draws(self) -> bool:
@@ -284,12 +288,12 @@ class Translator(Sides):
         height, width = array.shape[:2]
         total: Tensor | None = None
         weight = torch.zeros(1, height, width)
-        for top, bottom in _spans(height, tile[1]):
-            for left, right in _spans(width, tile[0]):
+        for top, bottom in spans(height, tile[1]):
+            for left, right in spans(width, tile[0]):
                 part = (slice(top, bottom), slice(left, right))
                 of_tile = {name: given[None] for name, given in cut(beside, part).items()}
                 x = self._run(array[part][None], of_tile, sample)[0].cpu()
-                fade = _fade(bottom - top)[:, None] * _fade(right - left)[None, :]
+                fade = fade_of(bottom - top)[:, None] * fade_of(right - left)[None, :]
                 if total is None:
                     total = torch.zeros(x.shape[0], height, width)
                 total[:, part[0], part[1]] += x * fade
@@ -376,8 +380,7 @@ def load(
         inference, own_seed, settings = str(state["inference"]), int(state["seed"]), dict(state["settings"])
         pairs = state.get("data", {}).get("pairs")
         channels = (record["arguments"]["in_channels"], record["arguments"].get("out_channels", 3))
-        shown = inputs.channels + channels_beside(state)
-        if channels != (shown, outputs.channels) or own_seed < 0 or inference not in _MODES:
+        if channels != (shown_channels(state, inputs), outputs.channels) or own_seed < 0 or inference not in _MODES:
             raise ValueError("its entries contradict each other")
         with torch.device("meta"):  # shapes alone: a record may claim any size
             generator = lookup(GENERATORS, str(record["name"]), "generator")(**record["arguments"])
@@ -435,21 +438,6 @@ def round_weights(generator: nn.Module) -> None:
 
 def _padded(side: int, multiple: int) -> int:
     return -(-side // multiple) * multiple
-
-
-def _spans(side: int, tile: int) -> Sequence[tuple[int, int]]:
-    """Overlapping stretches of `tile` that cover `side`."""
-    if tile >= side:
-        return [(0, side)]
-    stride = max(1, tile - TILE_OVERLAP)
-    starts = [*range(0, side - tile, stride), side - tile]
-    return [(start, start + tile) for start in starts]
-
-
-def _fade(length: int) -> Tensor:
-    """Weights that rise from and fall to the ends over the overlap."""
-    ramp = torch.arange(1, length + 1, dtype=torch.float32)
-    return torch.minimum(ramp, ramp.flip(0)).clamp_(max=TILE_OVERLAP) / TILE_OVERLAP
 
 
 __all__ = ["Translator", "load"]

@@ -17,29 +17,11 @@ import numpy.typing as npt
 from citygan.data.labels import TABLES, ClassTable
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.infer import Translator
+from citygan.jobs import Job
 from citygan.pictures import read_instances, read_label, read_photo, read_source
 from citygan.segmenting import LabelMaker
 from citygan.sheets import few_colours
 from citygan.train.checkpoint import read_state
-
-
-@dataclass(frozen=True)
-class Job:
-    """One picture to make.
-
-    Attributes:
-        source: The file to translate.
-        stem: Path of the result under the output folder, without suffix.
-        instance: The instance map that belongs to it.
-        picture: The picture that its edges are taken from.
-        edges: Its edge map.
-    """
-
-    source: Path
-    stem: str
-    instance: Path | None = None
-    picture: Path | None = None
-    edges: Path | None = None
 
 
 @dataclass(frozen=True)

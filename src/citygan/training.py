@@ -155,6 +155,7 @@ class _Run:
         self.board = _board(path, start) if ranks.first and settings.train.tensorboard else None
         self.trial = trial_of(settings, data, built, engine, validation)
         self.shown = ""
+        self.gathered: int | None = None  # the step whose features are in the clusters
         self.named = False  # whether runs/last names this run since it started or went on
         self.validation = validation
 
@@ -204,11 +205,12 @@ class _Run:
     def _sample(self, step: int) -> None:
         if not self.ranks.first:
             return
+        self._gather_features(step)
         rows = [self.trial.row(i) for i in rows_to_show(self.validation)]
         write_bytes(self.path / "samples" / f"{step:08d}.png", encode_png(sheet(rows, self.trial.titles)))
 
     def _checkpoint(self, step: int, window: Window, score: bool) -> None:
-        self._gather_features()
+        self._gather_features(step)
         # every rank: averaging the norms' statistics is a message to all
         tensors = self.engine.tensors()
         if self.ranks.first:
@@ -226,10 +228,11 @@ class _Run:
                 self.validated(step, figures)
         self.ranks.wait()
 
-    def _gather_features(self) -> None:
-        """Gives the feature encoder the clusters that pictures are translated with."""
+    def _gather_features(self, step: int) -> None:
+        """Gives the feature encoder as it is after a step the clusters that pictures are translated with."""
         encoder = self.engine.networks.get("encoder")
-        if isinstance(encoder, FeatureEncoder):
+        if isinstance(encoder, FeatureEncoder) and self.gathered != step:
+            self.gathered = step
             used = self.engine.averages.get("encoder", encoder)
             assert isinstance(used, FeatureEncoder)
             cluster_features(used, self.data.split("train"), self.settings, self.device)

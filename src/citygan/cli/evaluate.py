@@ -271,7 +271,7 @@ def _run(
     if data is None and result["protocol"]["data"]["trained_on"] is False:
         say(f"warning: {prepared.path} was prepared anew since the run was trained on it")
     out = shlex.quote(free_output(run_of(translator.path) or translator.path))
-    if labels_fit(translator.classes, instances=translator.needs_instances):
+    if labels_fit(translator.classes, more=translator.needs_more):
         return result, f"labels/ {out}"
     return result, f"{shlex.quote(str(prepared.path))} {out}" + ("" if split == "val" else f" --split {split}")
 

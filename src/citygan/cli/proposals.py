@@ -25,16 +25,16 @@ def free_output(run: Path) -> str:
     return next(name for name in names if not os.path.lexists(name)) + "/"
 
 
-def labels_fit(table: ClassTable | None, *, instances: bool = False) -> bool:
+def labels_fit(table: ClassTable | None, *, more: bool = False) -> bool:
     """Whether the label maps in `labels/` of the current folder are by this table, as far as can be seen.
 
     A palette must show the table's colours: ids alone may fit several tables.
 
     Args:
         table: Of a run; None where it takes pictures.
-        instances: Whether the run needs instance maps too, which lie in no plain folder of label maps.
+        more: Whether the run needs instance maps or edges too, which lie in no plain folder of label maps.
     """
-    if table is None or instances or not os.path.isdir(LABELS):
+    if table is None or more or not os.path.isdir(LABELS):
         return False
     from citygan.data.layouts import scan
     from citygan.errors import CityganError

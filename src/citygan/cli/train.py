@@ -253,7 +253,8 @@ def _next_command(settings: Settings, prepared: PreparedSet, path: Path) -> str:
         return f"citygan evaluate --run {_run_name(path)} --metric miou{more}"
     classes = prepared.classes if settings.input.array in ("auto", "label") else None
     of_demo = prepared.manifest.get("source") == "demo"
-    if of_demo and labels_fit(classes, instances=settings.input.instance_edges):
+    beside = settings.input.instance_edges or settings.edges.shown or settings.features.shown
+    if of_demo and labels_fit(classes, more=beside):
         is_last = path.absolute() == (runs_home() / (read_last(runs_home()) or "")).absolute()
         return f"citygan translate labels/ {shlex.quote(free_output(path))}" + (
             "" if is_last else f" --run {_run_name(path)}"

@@ -137,8 +137,9 @@ def _files(
     edges: Path | None,
 ) -> list[Path]:
     from citygan.files import clean_temporaries
+    from citygan.jobs import check_outputs, find_jobs, outputs_of, with_edges
     from citygan.progress import Progress, say
-    from citygan.translation import check_outputs, find_jobs, outputs_of, translate_files, with_edges
+    from citygan.translation import translate_files
 
     for given in inputs:
         if given != "-" and os.path.isdir(given):
@@ -193,9 +194,9 @@ def _prepared(
     options: dict[str, Any],
 ) -> list[Path]:
     from citygan.files import write_bytes
-    from citygan.inputs import Job
+    from citygan.jobs import Job, check_outputs, outputs_of
     from citygan.progress import Progress
-    from citygan.translation import check_outputs, encoded, outputs_of, palette_of, split_for
+    from citygan.translation import encoded, palette_of, split_for
 
     check_outside(str(prepared.path), out)
     part = split_for(translator, prepared, split)

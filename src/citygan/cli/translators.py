@@ -190,7 +190,7 @@ def tile_of(text: str | None) -> tuple[int, int] | None:
 
     if text is None:
         return None
-    from citygan.infer import SMALLEST_TILE
+    from citygan.tiling import SMALLEST_TILE
 
     width, cross, height = text.lower().partition("x")
     sides = (width, height if cross else width)

@@ -115,8 +115,9 @@ def video(
     from citygan.cli.proposals import scoring_command
     from citygan.filming import Take
     from citygan.footage import footage_of, sequence_of
+    from citygan.jobs import check_outputs
     from citygan.progress import say
-    from citygan.translation import Problems, check_outputs
+    from citygan.translation import Problems
 
     translator = open_translator(
         run, checkpoint, samples=samples, tile=tile, classes=classes, write=write, suffix=suffix, mode=mode, seed=seed,

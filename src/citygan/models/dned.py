@@ -3,8 +3,8 @@ Detection") on VGG-16, modified.
 
 VGG-16's convolutions in their five stages, without the last pool. Behind each stage (conv1_2, 2_2, 3_3, 4_3, 5_3) a 1x1
 convolution gives logits of edges, coarser from stage to stage, which are enlarged bilinearly to the picture. Their
-fusion is a mean with five learnt weights, the softmax of five numbers: other weights give another superposition of the
-same scene's edges, and `draw_fusion` draws them near the learnt ones.
+fusion is the mean of their probabilities with five learnt weights, the softmax of five numbers: other weights give
+another superposition of the same scene's edges, and `draw_fusion` draws them near the learnt ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from citygan.models.trunk import PUBLISHED_WIDTH, ImageNetInput, fill, without
 from citygan.models.vgg import VGG16, WIDENING, stages
 
 SIDES = len(VGG16)
-CONCENTRATION = 2.0  # of draws of the fusion: chosen by looking, docs/edges.md
+CONCENTRATION = 3.0  # of draws of the fusion: chosen by looking, docs/edges.md
 
 
 class DNED(nn.Module):
@@ -77,8 +77,7 @@ class DNED(nn.Module):
             wide = F.interpolate(logits[i], scale_factor=2**i, mode="bilinear", align_corners=False)
             logits[i] = wide[:, :, :height, :width]
         sides = torch.cat(logits, dim=1)  # [N, 5, H, W]
-        fused = (sides * weights.to(sides).view(-1, SIDES, 1, 1)).sum(1, keepdim=True)
-        return torch.cat([sides, fused], dim=1)
+        return torch.cat([sides, fused(sides, weights)], dim=1)
 
     def load_pretrained(self, tensors: Mapping[str, Tensor]) -> None:
         """Fills the five stages from torchvision's VGG-16.
@@ -87,6 +86,24 @@ class DNED(nn.Module):
             ValueError: They do not fit.
         """
         fill(self, without(tensors, "classifier."), keep=("input.", "sides.", "mixing"))
+
+
+def fused(sides: Tensor, weights: Tensor) -> Tensor:
+    """Logits of the weighted mean of the sides' probabilities, of which their superposition is made.
+
+    Not the mean of their logits, as HED's: one side that is very sure of itself would decide it whatever its weight,
+    and no draw of the weights would change a thing.
+
+    Args:
+        sides: Logits [N, 5, H, W].
+        weights: [5] or [N, 5], of sum 1.
+
+    Returns:
+        [N, 1, H, W].
+    """
+    of_sides = weights.to(sides).view(-1, SIDES, 1, 1).clamp(min=1e-12).log()
+    edge, none = (torch.logsumexp(of_sides + F.logsigmoid(sign * sides), 1, keepdim=True) for sign in (1, -1))
+    return edge - none
 
 
 def draw_fusion(weights: Tensor, concentration: float, seed: int) -> Tensor:

@@ -48,7 +48,7 @@ class Skeleton:
         """The edge network's six outputs, [N, 6, H, W]: five sides, and last their fusion."""
         if self.network_input == "photo":
             assert picture is not None
-            edges = picture
+            edges = picture.expand(-1, 3, -1, -1)  # one channel would be taken for an edge map
         found: Tensor = network(edges, weights)
         return found
 

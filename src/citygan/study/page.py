@@ -55,9 +55,8 @@ def study_sheet(data: PreparedSet, split: str, runs: Sequence[tuple[str, Path | 
         if run is not None:
             translator = load(run, device=device)
             for i in indices:
-                edges = translator.needs_instances and part.instance is not None
-                instances = np.asarray(_of(part.instance, i)) if edges else None
-                columns[-1][1].append(_small(translator.translate(translator.given(part, i), instances=instances)))
+                given = translator.given(part, i)
+                columns[-1][1].append(_small(translator.translate(given, **translator.beside(part, i))))
     painter = fit_painter(data, sides.output_kind)
     painted = [painter(None if part.label is None else np.asarray(part.label[i])) for i in indices]
     if all(picture is not None for picture in painted):
@@ -65,11 +64,6 @@ def study_sheet(data: PreparedSet, split: str, runs: Sequence[tuple[str, Path | 
     columns.append((sides.output_kind, real))
     rows = [[pictures[i] for _, pictures in columns] for i in range(len(indices))]
     return encode_png(sheet(rows, [title for title, _ in columns]))
-
-
-def _of(array: Any, index: int) -> Any:
-    assert array is not None
-    return array[index]
 
 
 def _small(picture: UInt8) -> UInt8:

@@ -200,7 +200,12 @@ class Engine:
         for group_name, optimizer in self.optimizers.items():
             tensors: Tensors = {}
             for (key, parameter), moved in zip(self._named(group_name), self._moved[group_name], strict=True):
-                for what, value in optimizer.state.get(moved, {}).items():
+                moments = optimizer.state.get(moved)
+                if moments is None:  # never moved, as in a phase in which it rests: as good as zeros
+                    zeros = torch.zeros((), device=moved.device if self.device.type == "cuda" else "cpu")
+                    kept = self.recipe.groups[group_name].kept
+                    moments = {what: zeros if what == "step" else torch.zeros_like(moved) for what in kept}
+                for what, value in moments.items():
                     if value is None:  # SGD without momentum
                         continue
                     tensors[f"{key}.{what}"] = _unflat(value, parameter)
