@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from citygan.losses.edges import dned_loss
-from citygan.models.dned import DNED, draw_fusion
+from citygan.models.dned import DNED, draw_fusion, fused
 from citygan.models.pretrained import Pretrainable
 from citygan.ops.edges import edge_map
 
@@ -111,12 +111,14 @@ def test_the_fusion_is_a_softmax_that_starts_at_a_fifth() -> None:
     torch.testing.assert_close(network.fusion, torch.full((5,), 0.2))
     x = torch.rand(2, 1, 16, 16)
     found = network(x)
-    torch.testing.assert_close(found[:, 5], found[:, :5].mean(1))
+    torch.testing.assert_close(found[:, 5].sigmoid(), found[:, :5].sigmoid().mean(1))
     with torch.no_grad():
         network.mixing.copy_(torch.tensor([5.0, 1.0, 1.0, 2.0, 1.0]).log())
     torch.testing.assert_close(network.fusion, torch.tensor([0.5, 0.1, 0.1, 0.2, 0.1]))
     found = network(x)
-    torch.testing.assert_close(found[:, 5], torch.einsum("nihw,i->nhw", found[:, :5], network.fusion))
+    torch.testing.assert_close(
+        found[:, 5].sigmoid(), torch.einsum("nihw,i->nhw", found[:, :5].sigmoid(), network.fusion)
+    )
     found[:, 5].sum().backward()
     assert network.mixing.grad is not None and network.mixing.grad.abs().max() > 0
 
@@ -128,12 +130,20 @@ def test_given_weights_replace_the_fusion_and_nothing_else() -> None:
         plain, given = network(x), network(x, LEARNT)
         assert torch.equal(plain[:, :5], given[:, :5]) and not torch.equal(plain[:, 5], given[:, 5])
         torch.testing.assert_close(network(x, network.fusion), plain)
-        assert torch.equal(network(x, torch.eye(5)[2])[:, 5], plain[:, 2])
+        torch.testing.assert_close(network(x, torch.eye(5)[2])[:, 5], plain[:, 2], rtol=1e-4, atol=1e-5)
         each = network(x, torch.eye(5)[:2])  # other weights for every picture
-        assert torch.equal(each[0, 5], plain[0, 0]) and torch.equal(each[1, 5], plain[1, 1])
+        torch.testing.assert_close(each[:, 5], torch.stack([plain[0, 0], plain[1, 1]]), rtol=1e-4, atol=1e-5)
     for wrong in (torch.ones(6), torch.ones(3, 5), torch.ones(5, 1)):
         with pytest.raises(ValueError, match="expected 5 weights, got"):
             network(x, wrong)
+
+
+def test_a_side_that_is_sure_of_itself_does_not_decide_the_fusion_alone() -> None:
+    sides = torch.zeros(1, 5, 1, 1)
+    sides[:, 0], sides[:, 1:] = 80.0, -80.0
+    weights = torch.tensor([0.25, 0.75, 0.0, 0.0, 0.0])
+    assert float(fused(sides, weights).sigmoid()) == pytest.approx(0.25)
+    assert float(fused(-sides, weights).sigmoid()) == pytest.approx(0.75)
 
 
 def test_a_picture_does_not_depend_on_its_neighbours_in_a_batch() -> None:
