@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from citygan import load
 from citygan.cli import run
 from citygan.data.labels import CITYSCAPES, GTA5, SYNTHIA, SYNTHIA16, SYNTHIA_SEQS, VOID
 from citygan.data.layouts import label_files, read_layout
@@ -19,8 +21,12 @@ from citygan.data.options import Options
 from citygan.data.prepare import prepare
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, UsageError
+from citygan.models import GENERATORS
 from citygan.pictures import encode_png, read_instances, read_label, read_photo
+from citygan.weights import FORMATS
+from citygan.weights.layouts import export_state_dict
 from tests import trees
+from tests.street import Street
 
 SIZE = (48, 32)  # of the pictures in the trees: nothing is resized
 
@@ -152,7 +158,7 @@ def test_what_is_wrong_with_synthia_is_listed(tmp_path: Path, capsys: pytest.Cap
         "GT/LABELS/0000000.png: no photo of the same name",
         "RGB/0000001.png: no label of the same name",
         "GT/LABELS/0000002.png: the label is 48x32, its photo RGB/0000002.png is 40x32",
-        "GT/LABELS/0000003.png: damaged or truncated PNG",
+        "GT/LABELS/0000003.png: truncated PNG",
         "RGB/0000004.png: a frame that was not rendered: all its pixels are alike",
         "GT/LABELS/0000005.png: no 16-bit channels, of which the second holds the instances",
     ):
@@ -186,6 +192,21 @@ def test_the_label_maps_of_synthia_are_found_for_translation(tmp_path: Path) -> 
     assert found is not None and len(found) == 4
     stem, label, instance = found[0]
     assert stem == "GT/LABELS/0000000" and label == instance == root / "GT/LABELS/0000000.png"
+
+
+def test_a_run_that_needs_instances_takes_them_from_the_label_maps_of_synthia(street: Street) -> None:
+    there = {"in_channels": len(SYNTHIA.classes) + 1, "width": 4, "depth": 5}
+    row = next(row for row in FORMATS if str(row) == "pytorch-CycleGAN-and-pix2pix U-Net")
+    torch.save(export_state_dict(row, row.saved(there), GENERATORS["unet"](**row.saved(there)).state_dict()), "H.pth")
+    said = ("--classes", "synthia", "--encoding", "onehot", "--edges", "--mode", "deterministic", "--name", "h")
+    street.done("weights", "import", "H.pth", *said)
+    root = trees.synthia(street.path / "RAND_CITYSCAPES", 2)
+    street.done("translate", root, "out", "--run", "h")
+    for i in range(2):
+        label = trees.ids(i, SYNTHIA)
+        expected = load("h").translate(label, instances=trees.numbers(label, i))
+        assert np.array_equal(read_photo(street.path / f"out/GT/LABELS/{i:07d}.png"), expected)
+    assert not np.array_equal(expected, load("h").translate(label, instances=np.zeros_like(label, np.uint16)))
 
 
 # SYNTHIA's video sequences
