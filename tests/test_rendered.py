@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -219,7 +218,7 @@ def test_each_camera_of_each_drive_is_a_sequence(tmp_path: Path) -> None:
     frames: dict[str | None, list[int | None]] = {}
     for entry in found.splits["train"]:
         frames.setdefault(entry.sequence, []).append(entry.frame)
-    names = [f"{drive}/{camera}/000000" for drive in trees.SEQS for camera in trees.CAMERAS]
+    names = [f"{drive}/{camera}" for drive in trees.SEQS for camera in trees.CAMERAS]
     assert frames == {name: [0, 1, 2, 3] for name in names}
     video = prepared(root)
     split = video.split("train")
@@ -227,19 +226,22 @@ def test_each_camera_of_each_drive_is_a_sequence(tmp_path: Path) -> None:
     place, item = next(
         (i, item) for i, item in enumerate(split.items) if item.stem.endswith("04-SUMMER/Stereo_Right/Omni_F/000002")
     )
-    assert (item.sequence, item.frame) == ("SYNTHIA-SEQS-04-SUMMER/Stereo_Right/Omni_F/000000", 2)
+    assert (item.sequence, item.frame) == ("SYNTHIA-SEQS-04-SUMMER/Stereo_Right/Omni_F", 2)
     label = trees.ids(122, SYNTHIA_SEQS)
     np.testing.assert_array_equal(split.label[place], label)
     np.testing.assert_array_equal(split.instance[place], trees.numbers(label, 122))
 
 
-def test_a_gap_in_the_numbers_begins_another_sequence(tmp_path: Path) -> None:
-    root = trees.synthia_seqs(tmp_path / "video", drives=("SYNTHIA-SEQS-01-DAWN",), frames=(0, 1, 2, 7, 8, 20))
-    sequences = Counter(entry.sequence for entry in read_layout(root).splits["train"])
+def test_a_gap_in_the_numbers_stays_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.synthia_seqs(tmp_path / "video", drives=("SYNTHIA-SEQS-01-DAWN",), frames=(1, 2, 3, 7, 8))
+    frames = {(entry.sequence, entry.stem[-6:]): entry.frame for entry in read_layout(root).splits["train"]}
     for camera in trees.CAMERAS:
-        assert sequences[f"SYNTHIA-SEQS-01-DAWN/{camera}/000000"] == 3
-        assert sequences[f"SYNTHIA-SEQS-01-DAWN/{camera}/000007"] == 2
-    assert sequences[None] == 3  # one frame is no video
+        places = [frames[f"SYNTHIA-SEQS-01-DAWN/{camera}", f"{number:06d}"] for number in (1, 2, 3, 7, 8)]
+        assert places == [0, 1, 2, 6, 7]
+    assert run(["prepare", str(root), "--size", "48x32", "--flow"]) == 0
+    assert "3 gaps" in capsys.readouterr().err
+    split = PreparedSet.open(Path("data/video")).split("train")
+    assert [split.following(place) for place in range(5)] == [1, 2, None, 4, None]
 
 
 def test_one_drive_alone_and_frames_without_labels(tmp_path: Path) -> None:
