@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from citygan import load
 from citygan.cli import run
 from citygan.data.labels import CITYSCAPES, GTA5, SYNTHIA, SYNTHIA16, SYNTHIA_SEQS, VOID
 from citygan.data.layouts import label_files, read_layout
@@ -19,8 +20,12 @@ from citygan.data.options import Options
 from citygan.data.prepare import prepare
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, UsageError
+from citygan.models import GENERATORS
 from citygan.pictures import encode_png, read_instances, read_label, read_photo
+from citygan.weights import FORMATS
+from citygan.weights.layouts import export_state_dict
 from tests import trees
+from tests.street import Street
 
 SIZE = (48, 32)  # of the pictures in the trees: nothing is resized
 
@@ -152,7 +157,7 @@ def test_what_is_wrong_with_synthia_is_listed(tmp_path: Path, capsys: pytest.Cap
         "GT/LABELS/0000000.png: no photo of the same name",
         "RGB/0000001.png: no label of the same name",
         "GT/LABELS/0000002.png: the label is 48x32, its photo RGB/0000002.png is 40x32",
-        "GT/LABELS/0000003.png: damaged or truncated PNG",
+        "GT/LABELS/0000003.png: truncated PNG",
         "RGB/0000004.png: a frame that was not rendered: all its pixels are alike",
         "GT/LABELS/0000005.png: no 16-bit channels, of which the second holds the instances",
     ):
@@ -188,6 +193,21 @@ def test_the_label_maps_of_synthia_are_found_for_translation(tmp_path: Path) -> 
     assert stem == "GT/LABELS/0000000" and label == instance == root / "GT/LABELS/0000000.png"
 
 
+def test_a_run_that_needs_instances_takes_them_from_the_label_maps_of_synthia(street: Street) -> None:
+    there = {"in_channels": len(SYNTHIA.classes) + 1, "width": 4, "depth": 5}
+    row = next(row for row in FORMATS if str(row) == "pytorch-CycleGAN-and-pix2pix U-Net")
+    torch.save(export_state_dict(row, row.saved(there), GENERATORS["unet"](**row.saved(there)).state_dict()), "H.pth")
+    said = ("--classes", "synthia", "--encoding", "onehot", "--edges", "--mode", "deterministic", "--name", "h")
+    street.done("weights", "import", "H.pth", *said)
+    root = trees.synthia(street.path / "RAND_CITYSCAPES", 2)
+    street.done("translate", root, "out", "--run", "h")
+    for i in range(2):
+        label = trees.ids(i, SYNTHIA)
+        expected = load("h").translate(label, instances=trees.numbers(label, i))
+        assert np.array_equal(read_photo(street.path / f"out/GT/LABELS/{i:07d}.png"), expected)
+    assert not np.array_equal(expected, load("h").translate(label, instances=np.zeros_like(label, np.uint16)))
+
+
 # SYNTHIA's video sequences
 
 
@@ -198,7 +218,7 @@ def test_each_camera_of_each_drive_is_a_sequence(tmp_path: Path) -> None:
     frames: dict[str | None, list[int | None]] = {}
     for entry in found.splits["train"]:
         frames.setdefault(entry.sequence, []).append(entry.frame)
-    names = [f"{drive}/{camera}/000000" for drive in trees.SEQS for camera in trees.CAMERAS]
+    names = [f"{drive}/{camera}" for drive in trees.SEQS for camera in trees.CAMERAS]
     assert frames == {name: [0, 1, 2, 3] for name in names}
     video = prepared(root)
     split = video.split("train")
@@ -206,19 +226,22 @@ def test_each_camera_of_each_drive_is_a_sequence(tmp_path: Path) -> None:
     place, item = next(
         (i, item) for i, item in enumerate(split.items) if item.stem.endswith("04-SUMMER/Stereo_Right/Omni_F/000002")
     )
-    assert (item.sequence, item.frame) == ("SYNTHIA-SEQS-04-SUMMER/Stereo_Right/Omni_F/000000", 2)
+    assert (item.sequence, item.frame) == ("SYNTHIA-SEQS-04-SUMMER/Stereo_Right/Omni_F", 2)
     label = trees.ids(122, SYNTHIA_SEQS)
     np.testing.assert_array_equal(split.label[place], label)
     np.testing.assert_array_equal(split.instance[place], trees.numbers(label, 122))
 
 
-def test_a_gap_in_the_numbers_begins_another_sequence(tmp_path: Path) -> None:
-    root = trees.synthia_seqs(tmp_path / "video", drives=("SYNTHIA-SEQS-01-DAWN",), frames=(0, 1, 2, 7, 8, 20))
-    sequences = Counter(entry.sequence for entry in read_layout(root).splits["train"])
+def test_a_gap_in_the_numbers_stays_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = trees.synthia_seqs(tmp_path / "video", drives=("SYNTHIA-SEQS-01-DAWN",), frames=(1, 2, 3, 7, 8))
+    frames = {(entry.sequence, entry.stem[-6:]): entry.frame for entry in read_layout(root).splits["train"]}
     for camera in trees.CAMERAS:
-        assert sequences[f"SYNTHIA-SEQS-01-DAWN/{camera}/000000"] == 3
-        assert sequences[f"SYNTHIA-SEQS-01-DAWN/{camera}/000007"] == 2
-    assert sequences[None] == 3  # one frame is no video
+        places = [frames[f"SYNTHIA-SEQS-01-DAWN/{camera}", f"{number:06d}"] for number in (1, 2, 3, 7, 8)]
+        assert places == [0, 1, 2, 6, 7]
+    assert run(["prepare", str(root), "--size", "48x32", "--flow"]) == 0
+    assert "3 gaps" in capsys.readouterr().err
+    split = PreparedSet.open(Path("data/video")).split("train")
+    assert [split.following(place) for place in range(5)] == [1, 2, None, 4, None]
 
 
 def test_one_drive_alone_and_frames_without_labels(tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ def prepare(
         ),
     ] = None,
     layout: Annotated[
-        str | None, typer.Option("--format", metavar="NAME", help="The layout, where it is not recognised.")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="The layout, where it is not recognised: cityscapes, camvid, gta5, synthia, synthia-seqs, pairs, …",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The prepared set.  (default: data/ and the source's name)")] = None,
     classes: Annotated[

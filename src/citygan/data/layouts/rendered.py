@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from citygan.data.labels import GTA5, SYNTHIA, SYNTHIA_SEQS, VOID, ClassTable
 from citygan.data.layouts.content import headers_of, look_at
 from citygan.data.layouts.readers import assemble, share, table_of
-from citygan.data.layouts.sequences import by_number
+from citygan.data.layouts.sequences import numbered
 from citygan.data.layouts.sorting import SPLITS, Sorted
 from citygan.data.layouts.tree import Tree
 from citygan.data.layouts.types import Entry, Found, safe_stem
@@ -102,12 +103,17 @@ def read_synthia_seqs(tree: Tree, files: list[Sorted], needs_table: bool) -> Fou
     found = _read(tree, placed, "synthia-seqs", SYNTHIA_SEQS, needs_table)
     places = {item.file: place for item, place in placed}
     for split, entries in found.splits.items():
-        named = []
+        cameras: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
             place = places[next(iter(entry.files.values()))]
             drive = place.above or tree.root.resolve().name or "drive"
-            named.append(replace(entry, stem=safe_stem(place.key), drive=safe_stem(drive)))
-        found.splits[split] = by_number(named, widest_step=1)
+            camera = "/".join(part for part in (place.above, place.camera) if part)
+            cameras[camera].append(replace(entry, stem=safe_stem(place.key), drive=safe_stem(drive)))
+        found.splits[split] = [
+            replace(entry, sequence=safe_stem(camera), frame=frame)
+            for camera, members in cameras.items()
+            for frame, entry in numbered(members)
+        ]
     return _all_in_train(found)
 
 

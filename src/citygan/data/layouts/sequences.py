@@ -87,7 +87,7 @@ def by_folder(entries: list[Entry]) -> list[Entry]:
             continue
         name = path.rpartition("/")[2]
         name = name if names[name] == 1 else path
-        result += [replace(entry, sequence=name, frame=frame) for frame, entry in _numbered(members)]
+        result += [replace(entry, sequence=name, frame=frame) for frame, entry in numbered(members)]
     return result
 
 
@@ -99,7 +99,7 @@ def _sequence_path(entry: Entry) -> str:
     return "/".join(folders)
 
 
-def _numbered(members: list[Entry]) -> list[tuple[int, Entry]]:
+def numbered(members: list[Entry]) -> list[tuple[int, Entry]]:
     """Frames with their numbers, from 0 and one apart where they follow each other, in order."""
     matches = [_NUMBER.fullmatch(entry.stem.rpartition("/")[2]) for entry in members]
     numbers = [int(match[2]) for match in matches if match is not None]
