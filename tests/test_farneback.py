@@ -94,17 +94,14 @@ def test_camvid_as_opencv_to_rounding(shared: Path, name: str) -> None:
 
 
 def test_frames_all_over_camvid_as_opencv(shared: Path) -> None:
-    """Where roundings decide, OpenCV's flow changes as much when a hundred-thousandth of a grey level is added."""
-    frames, random = camvid(shared), np.random.default_rng(0)
+    """In one pair of twelve there is a spot where a rounding decides whether a position lies within the picture.
+
+    There OpenCV's own flow changes as much when a hundred-thousandth of a grey level is added.
+    """
+    frames = camvid(shared)
     assert len(frames) > 100
-    for first, second in list(pairwise(frames))[::9]:
-        theirs = opencv(first, second, DEFAULT)
-        found = apart(ours(first, second, DEFAULT), theirs)
-        assert np.median(found) < 1e-5
-        if found.max() >= 0.01:
-            noise = random.normal(0, 1e-5, (3, 2, *first.shape)).astype(np.float32)
-            own = [apart(opencv(first + one, second + two, DEFAULT), theirs).max() for one, two in noise]
-            assert (found >= 0.01).mean() < 1e-3 and found.max() < 2 * max(own)
+    found = np.stack([apart(ours(*pair, DEFAULT), opencv(*pair, DEFAULT)) for pair in list(pairwise(frames))[::9]])
+    assert np.median(found) < 1e-5 and (found >= 0.01).mean() < 1e-4
 
 
 @each_variant

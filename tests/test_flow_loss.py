@@ -90,7 +90,7 @@ def test_float32_under_autocast_too() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         again = flow_loss(*real, *fake), warp_loss(*fake, torch.zeros(1, 2, 48, 48))
     assert torch.equal(again[0], plain[0]) and torch.equal(again[1], plain[1])
-    assert flow_loss(*real, *(frame.bfloat16() for frame in fake)).dtype == torch.float32
+    assert flow_loss(*real, fake[0].bfloat16(), fake[1].bfloat16()).dtype == torch.float32
 
 
 def test_frames_of_several_sizes_and_other_channels_are_refused() -> None:
@@ -100,7 +100,8 @@ def test_frames_of_several_sizes_and_other_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="of one size"):
         warp_loss(one, other, torch.zeros(1, 2, 8, 8))
     with pytest.raises(ValueError, match="got 2 channels"):
-        flow_loss(*[torch.zeros(1, 2, 8, 8)] * 4)
+        two = torch.zeros(1, 2, 8, 8)
+        flow_loss(two, two, two, two)
     with pytest.raises(ValueError, match="flow"):
         warp_loss(one, one, torch.zeros(1, 2, 8, 9))
 

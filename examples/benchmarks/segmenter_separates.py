@@ -19,79 +19,21 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from timing import record, write
+from trained import settings_of, trained
 
-from citygan.building import about, build
-from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.devices import pick_device
 from citygan.evaluation import evaluate_run
-from citygan.files import lock, read_json, write_json
-from citygan.presets import preset
-from citygan.runnames import is_run
-from citygan.runs import new_run, read_settings
-from citygan.starting import initialise
-from citygan.train.checkpoint import steps
-from citygan.train.distributed import Ranks
-from citygan.training import run_training
-from citygan.yamlfile import read_yaml
 
 ROWS = ("oracle", "translation", "mean-colour", "chance")
 FIGURES = ("class_iou", "pixel_accuracy", "class_accuracy")
 GAPS = (("oracle", "translation"), ("translation", "mean-colour"), ("translation", "chance"))
 ERRORS_APART = 2.0  # standard errors that the mean of a gap has to be above
-
-
-def settings_of(model: str, data: PreparedSet, seed: int, count: int) -> Settings:
-    """The quick form of a named model, trained for so many steps; validated twice, so that little time goes there."""
-    chosen = preset(model)
-    often = max(1, count // 2)
-    own = {
-        "data": str(data.path),
-        "seed": seed,
-        "train": {"steps": count, "checkpoint_every_steps": often, "sample_every_steps": often},
-    }
-    layers = [
-        Layer(f"preset {model}", {"model": model, **chosen.settings}),
-        Layer("quick", {"quick": True, **chosen.quick}),
-        Layer("benchmark", own),
-    ]
-    return resolve(layers)[0]
-
-
-def trained(settings: Settings, data: PreparedSet, work: Path, device: str) -> tuple[Path, float | None]:
-    """The run of these settings, and the seconds its training took; None of one that was stopped and went on."""
-    count = settings.train.steps
-    assert count is not None
-    path = work / f"{settings.model}-{count}-{settings.seed}"
-    clock, place, begun = path / "seconds.json", pick_device(device), is_run(path)
-    made_of = {"settings": settings.to_dict() | {"data": None}, "data": data.checksum}  # wherever the set lies
-    if begun:
-        before = {
-            "settings": read_settings(path).to_dict() | {"data": None},
-            "data": read_yaml(path / "about.yaml")[0]["data"]["checksum"],
-        }
-        if before != made_of:
-            raise SystemExit(f"{path} is a run with other settings or data: take another --work")
-        if count in steps(path / "checkpoints"):
-            return path, float(read_json(clock)["seconds"]) if clock.exists() else None
-    began = time.perf_counter()
-    if not begun:
-        built = build(settings, data)
-        initialise(built.recipe.networks, settings, None)
-        new_run(settings, path.name, about(settings, data, place, Ranks()), work)
-    with lock(path):
-        run_training(settings, data, path, place, Ranks(), resume=begun)
-    if begun:
-        return path, None
-    seconds = time.perf_counter() - began
-    write_json(clock, {"seconds": seconds})
-    return path, seconds
 
 
 def rows_of(figure: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -104,7 +46,7 @@ def one_seed(data: PreparedSet, seed: int, arguments: argparse.Namespace) -> dic
     """Trains both, and lets the segmenter look."""
     counts = {"unet-seg": arguments.steps_segmenter, "pix2pix": arguments.steps_translation}
     chosen = {model: settings_of(model, data, seed, count) for model, count in counts.items()}
-    runs = {model: trained(each, data, arguments.work, arguments.device) for model, each in chosen.items()}
+    runs = {model: trained(each, data, arguments.work, arguments.device, model) for model, each in chosen.items()}
     (segmenter, segmenter_s), (translation, translation_s) = runs["unet-seg"], runs["pix2pix"]
     result = evaluate_run(translation, "val", ["fcn-score"], data=data, segmenter=segmenter, device=arguments.device)
     return {

@@ -186,6 +186,32 @@ def _prepare(results: Any) -> str:
     return table(header, [row])
 
 
+def _flow(results: Any) -> str:
+    rows = [
+        [
+            row["settings"],
+            row["size"],
+            row["batch"],
+            _milliseconds(row["opencv_s"]) if "opencv_s" in row else "-",
+            _milliseconds(row["forward_s"]),
+            _milliseconds(row["backward_s"]),
+            *(_times(row[f"{part}_ratio"]) if f"{part}_ratio" in row else "-" for part in ("forward", "backward")),
+            f"{row['median_difference_px']:.0e}",
+            f"{row['largest_difference_px']:.0e}",
+        ]
+        for row in results["rows"]
+    ]
+    header = (
+        "window", "size", "batch", "OpenCV [ms]", "forward [ms]", "with backward [ms]", "forward to OpenCV",
+        "with backward", "median difference [px]", "largest",
+    )  # fmt: skip
+    text = table(header, rows, left=2)
+    if results.get("memory"):
+        memory = ", ".join(f"{name} {value:.0f}" for name, value in results["memory"].items())
+        text += f"\n\nPeak memory of fresh processes in MB: {memory}."
+    return text
+
+
 def _demo_quality(results: Any) -> str:
     metrics = list(results["mean_colour"])
     digits = {"psnr": 2, "l1": 2}
@@ -294,6 +320,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "feed": _feed,
     "ssim": _ssim,
     "prepare": _prepare,
+    "flow": _flow,
     "demo-quality": _demo_quality,
     "segmenter-separates": _segmenter_separates,
     "dned": _dned,

@@ -139,8 +139,9 @@ def _even(padded: Tensor, dim: int, *filters: tuple[Tensor, tuple[float, ...]], 
             out.add_(middle, alpha=taps[0])
         else:
             torch.mul(middle, taps[0], out=out)
+    both = torch.empty_like(middle)
     for k in range(1, n + 1):
-        both = padded.narrow(dim, n + k, length) + padded.narrow(dim, n - k, length)
+        torch.add(padded.narrow(dim, n + k, length), padded.narrow(dim, n - k, length), out=both)
         for out, taps in filters:
             out.add_(both, alpha=taps[k])
 
@@ -149,8 +150,9 @@ def _odd(padded: Tensor, dim: int, out: Tensor, taps: tuple[float, ...], *, sign
     """Likewise with weights that change their sign."""
     n = len(taps) - 1
     length = padded.shape[dim] - 2 * n
+    difference = torch.empty_like(out)
     for k in range(1, n + 1):
-        difference = padded.narrow(dim, n + k, length) - padded.narrow(dim, n - k, length)
+        torch.sub(padded.narrow(dim, n + k, length), padded.narrow(dim, n - k, length), out=difference)
         if k == 1 and not add:
             torch.mul(difference, sign * taps[k], out=out)
         else:

@@ -23,6 +23,8 @@ from citygan.ops.windows import Window, constant
 
 SMALLEST_SIDE = 32  # px, of a level that is added to the pyramid
 REGULARISER = 1e-3  # added to the determinant
+BILINEAR = (0, 0, True)  # of PyTorch's sampler: linear, zeros beyond the border, -1 and 1 in the middle of pixels
+HALVES = (0, 0.5, 0, 0.5, 0.5)  # of the maps, those that two frames are averaged in
 BORDER = (0.14, 0.14, 0.4472, 0.4472, 0.4472)  # weights from the border inwards
 
 
@@ -131,8 +133,9 @@ def _smoothed(x: Tensor, dim: int) -> Tensor:
     length = x.shape[dim]
     if length == 1:
         return x
-    padded = torch.cat([x.narrow(dim, 1, 1), x, x.narrow(dim, length - 2, 1)], dim)
-    return 0.5 * x + 0.25 * (padded.narrow(dim, 0, length) + padded.narrow(dim, 2, length))
+    padded = F.pad(x, (1, 1, 0, 0) if dim == -1 else (0, 0, 1, 1), mode="reflect")
+    both = padded.narrow(dim, 0, length) + padded.narrow(dim, 2, length)
+    return torch.add(0.5 * x, both, alpha=0.25)
 
 
 @cache
@@ -201,17 +204,16 @@ class _Rounds(torch.autograd.Function):
         height, width = flow.shape[-2:]
         like = (flow.dtype, flow.device)
         border, pixels = _border(height, width, *like), _pixels(height, width, *like)
-        limits = constant((width - 1, height - 1), *like)
-        scale = 2 / limits.clamp(min=1)
-        halved = first * constant((0, 0.5, 0, 0.5, 0.5), *like).view(MAPS, 1, 1)
+        # where positions are -1 and 1 in the first and the last pixel
+        scale = constant((2 / max(1, width - 1), 2 / max(1, height - 1)), *like).view(2, 1, 1)
+        origin = pixels * scale - 1
+        halved = first * constant(HALVES, *like).view(MAPS, 1, 1)
         weighted = first * border
-        ctx.window, ctx.kept = window, []
+        kept: list[Tensor] = []
         for _ in range(rounds):
-            position = pixels + flow
-            inside = ((position >= 0) & (position < limits.view(2, 1, 1))).all(1, keepdim=True)
-            seen = border * inside
-            grid = position.permute(0, 2, 3, 1) * scale - 1
-            q = F.grid_sample(second, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+            seen = border * _within(pixels + flow)
+            grid = torch.addcmul(origin, flow, scale).permute(0, 2, 3, 1)
+            q = torch.ops.aten.grid_sampler_2d(second, grid, *BILINEAR)
             q = torch.addcmul(weighted, seen, q.sub_(halved))
             x, y = flow[:, 0:1], flow[:, 1:2]
             q[:, 0:3:2].addcmul_(q[:, 1:4:2], x).addcmul_(q[:, 3:5], y)
@@ -223,16 +225,16 @@ class _Rounds(torch.autograd.Function):
             torch.mul(g11, h2, out=flow[:, 0]).addcmul_(g12, h1, value=-1)
             torch.mul(g22, h1, out=flow[:, 1]).addcmul_(g12, h2, value=-1)
             flow /= determinant[:, None]
-            ctx.kept += [before, grid, seen, q, g, determinant, flow]
-        ctx.save_for_backward(first, second, scale, border, *ctx.kept)
-        del ctx.kept
+            kept += before, grid, seen, q, g, determinant, flow
+        ctx.window = window
+        ctx.save_for_backward(second, scale, border, *kept)
         return flow
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        first, second, scale, border, *kept = ctx.saved_tensors
-        of_q, of_sampled, of_second = (torch.zeros_like(first) for _ in range(3))
+        second, scale, border, *kept = ctx.saved_tensors
+        of_q, of_sampled, of_second = (torch.zeros_like(second) for _ in range(3))
         while kept:
             before, grid, seen, q, g, determinant, flow = kept[-7:]
             del kept[-7:]
@@ -241,14 +243,23 @@ class _Rounds(torch.autograd.Function):
             of_q += of_map
             of_map *= seen
             of_sampled += of_map
-            of_read, of_grid = torch.ops.aten.grid_sampler_2d_backward(
-                of_map, second, grid, 0, 0, True, [True, True]
-            )  # bilinear, zeros beyond the border
+            of_read, of_grid = torch.ops.aten.grid_sampler_2d_backward(of_map, second, grid, *BILINEAR, [True, True])
             of_second += of_read
-            gradient = torch.addcmul(gradient, of_grid.permute(0, 3, 1, 2), scale.view(2, 1, 1))
-        halves = constant((0, 0.5, 0, 0.5, 0.5), first.dtype, first.device).view(MAPS, 1, 1)
+            gradient = torch.addcmul(gradient, of_grid.permute(0, 3, 1, 2), scale)
+        halves = constant(HALVES, second.dtype, second.device).view(MAPS, 1, 1)
         of_first = of_q.mul_(border).addcmul_(of_sampled, halves, value=-1)
         return gradient, of_first, of_second, None, None
+
+
+def _within(positions: Tensor) -> Tensor:
+    """Where all four neighbours of [N, 2, H, W] positions lie within the picture: bool [N, 1, H, W].
+
+    In OpenCV's precision, float32, since at the border a rounding decides.
+    """
+    height, width = positions.shape[-2:]
+    x, y = positions.float().split(1, 1)
+    right, bottom = (float(np.nextafter(np.float32(side - 1), np.float32(-1))) for side in (width, height))
+    return (x == x.clamp(0, right)) & (y == y.clamp(0, bottom))
 
 
 def _products(q: Tensor) -> Tensor:

@@ -63,8 +63,9 @@ class Window:
         r = self.reach
         length = padded.shape[dim] - 2 * r
         total = padded.narrow(dim, r, length) * self.half[0]
+        both = torch.empty_like(total)
         for k in range(1, r + 1):
-            both = padded.narrow(dim, r - k, length) + padded.narrow(dim, r + k, length)
+            torch.add(padded.narrow(dim, r - k, length), padded.narrow(dim, r + k, length), out=both)
             total.add_(both, alpha=self.half[k])
         return total
 
@@ -72,20 +73,19 @@ class Window:
 def box(padded: Tensor, size: int, dim: int) -> Tensor:
     """Sums over `size` neighbours along `dim`, which grows shorter by size - 1: by doubling, in few additions."""
     length = padded.shape[dim] - size + 1
-    sums, parts, done = padded, [], 0  # sums over 1, 2, 4, ... neighbours; those that `size` is made of, side by side
+    sums, spare, done = padded, [torch.empty_like(padded) for _ in range(min(2, size.bit_length() - 1))], 0
+    total: Tensor | None = None
     for bit in range(size.bit_length()):
-        span = 1 << bit
+        span = 1 << bit  # `sums` are over 1, 2, 4, ... neighbours; some of them, side by side, are those of `size`
         if size & span:
-            parts.append(sums.narrow(dim, done, length))
+            part = sums.narrow(dim, done, length)
+            total = part.clone() if total is None else total.add_(part)
             done += span
         if 2 * span <= size:
             kept = sums.shape[dim] - span
-            sums = sums.narrow(dim, 0, kept) + sums.narrow(dim, span, kept)
-    if len(parts) == 1:
-        return parts[0].clone()
-    total = parts[0] + parts[1]
-    for part in parts[2:]:
-        total.add_(part)
+            out = spare[bit % 2].narrow(dim, 0, kept)
+            sums = torch.add(sums.narrow(dim, 0, kept), sums.narrow(dim, span, kept), out=out)
+    assert total is not None
     return total
 
 
