@@ -24,7 +24,7 @@ from citygan.pictures import encode_png
 from citygan.presets import PRESETS
 from tests.street import NARROW, Street, environment, hashes
 
-COMMANDS = ("prepare", "train", "translate", "weights", "evaluate", "study", "models")
+COMMANDS = ("prepare", "train", "translate", "video", "weights", "evaluate", "study", "models")
 
 
 @pytest.fixture(scope="module")

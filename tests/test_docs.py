@@ -87,7 +87,7 @@ def check_command(line: str) -> None:
         known = {word for parameter in command.params for word in [*parameter.opts, *parameter.secondary_opts]}
         assert {word for word in re.findall(r"--[a-z][a-z-]*", line) if word != "--help"} <= known, line
         return
-    if not arguments and name in ("translate", "weights", "import", "export"):
+    if not arguments and name in ("translate", "video", "weights", "import", "export"):
         return  # the bare name, in running text
     context = command.make_context(name, arguments)
     assigned = [text for text in context.params.get("assign") or [] if "KEY" not in text and "..." not in text]

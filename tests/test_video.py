@@ -18,6 +18,7 @@ from citygan.data.labels import CITYSCAPES
 from citygan.data.store import Item, PreparedSet
 from citygan.data.writer import SetWriter
 from citygan.infer import Translator
+from citygan.metrics.streaming import VideoFigures
 from citygan.pictures import encode_png, read_photo
 from citygan.videofile import coder_for, coders, frames_of, new_video, probe
 from tests.street import SOURCE, Street, environment
@@ -87,6 +88,25 @@ def test_a_set_plays_its_longest_test_sequence(street: Street) -> None:
     assert "split val, sequence v: 8" in street.done("video", "data/road", "v.webm", "--split", "val").err
     assert "split train, sequence t: 9" in street.done("video", "road", "t.mp4", "--sequence", "t").err
     assert result.err.splitlines()[-1].startswith("next: citygan evaluate")
+
+
+def test_temporal_figures_are_those_of_the_metrics(street: Street) -> None:
+    data = road(Path("data/road"), {"test": {"s": 4}})
+    told = street.done("video", "road", "out.mp4", "--frames", "f")
+    record = json.loads(street.done("video", "road", "b.mp4", "--json").out)
+    part = data.split("test")
+    figures = VideoFigures()
+    for fake, real in zip(pictures("f"), np.asarray(part.photo), strict=True):
+        figures.add(fake, real)
+    expected = figures.figures()
+    found = record["videos"][0]["metrics"]
+    assert (
+        found["warp-error"]["mean"] == pytest.approx(expected["warp-error"]["mean"]) and found["warp-error"]["n"] == 3
+    )
+    assert record["videos"][0]["metrics_protocol"]["warp-error"]["pixels"] == "seen in both real frames"
+    assert f"warp-error {expected['warp-error']['mean']:.4f}" in told.paths
+    single = json.loads(street.done("video", "labels", "c.mp4", "--json").out)["videos"][0]["metrics"]
+    assert single["warp-error"]["mean"] is None and "no real frames" in single["warp-error"]["reason"]
 
 
 def test_without_a_test_split_val_plays_and_then_train(street: Street) -> None:
@@ -266,7 +286,7 @@ FAULTS: dict[str, tuple[tuple[str, ...], int, tuple[str, ...], Damage]] = {
     ),
     "nowhere to write": (("labels", "/sys/citygan/out.mp4"), 5, ("/sys/citygan",), lambda p: None),
     "a photo video": (
-        ("p.mp4", "out.mp4"), 3, ("p.mp4", "frame 1", "further than 64 levels", "folder of PNGs"),
+        ("p.mp4", "out.mp4"), 3, ("p.mp4", "frame 000000", "further than 64 levels", "folder of PNGs"),
         lambda p: write_video(p / "p.mp4", noise(3), coder_for(p / "p.mp4")),
     ),
     "frames too large": (
@@ -343,7 +363,7 @@ def test_spoilt_frames_of_a_label_video_are_left_out(street: Street) -> None:
     pictures[2] = next(noise(1, (32, 32)))
     write_video(street.path / "l.mp4", iter(pictures), coder_for(Path("l.mp4")))
     result = street.refused(4, "3 of 4 frames are in the video", by=("video", "l.mp4", "out.mp4"))
-    assert "error: frame 3: " in result.err and probe("out.mp4").frames == 3
+    assert "error: frame 000002: " in result.err and probe("out.mp4").frames == 3
 
 
 def test_bad_frames_are_named_and_the_rest_is_filmed(street: Street) -> None:
