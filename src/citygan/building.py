@@ -136,6 +136,7 @@ def _build_generator(settings: Settings, data: PreparedSet) -> Built:
     torch.manual_seed(settings.seed)
     recipe: Recipe
     if settings.recipe == CG2REAL:
+        _check_layers(settings, networks)
         networks |= networks_beside(settings, skeleton, data.photo_channels or 3)
         arguments = {role: about["arguments"] for role, about in networks.items()}
         try:
@@ -152,6 +153,17 @@ def _build_generator(settings: Settings, data: PreparedSet) -> Built:
         )
     _check_size(recipe.networks["generator"], data, "generator")
     return Built(recipe, inputs, outputs, networks, data.photo_channels or 3, arrays, skeleton)
+
+
+def _check_layers(settings: Settings, networks: Mapping[str, Any]) -> None:
+    """Refuses a discriminator that does not show what is behind its layers."""
+    name = settings.discriminator.name
+    if "discriminator" in networks and "features" not in inspect.signature(DISCRIMINATORS[name].forward).parameters:
+        raise UsageError(
+            f"the recipe {CG2REAL} compares what is behind a discriminator's layers, and {name} does not tell",
+            where="discriminator.name",
+            hint="Take patchgan or multiscale",
+        )
 
 
 def _uncoloured(inputs: View, outputs: View) -> str | None:
