@@ -4,7 +4,8 @@
      "mean_colour", "chance", "notes", "protocol", "judge", "command", "measured"}
 
 A row: {"name", "title", "edges_of", "status", "short", "reason", "paper": {COLUMN: figure}, "figures": {COLUMN: cell},
-"runs", "seconds", "command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short", "reason"} too.
+"runs", "seconds", "command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short",
+"reason"} too.
 """
 
 from __future__ import annotations

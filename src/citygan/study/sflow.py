@@ -18,41 +18,17 @@ SFLOW = Study(
     rows=(
         Row("pix2pix", "Pix2pix", paper="Pix2pix"),
         Row("pix2pixhd", "Pix2pixHD", "pix2pixhd", paper="Pix2pixHD", needs=("instance",), cost=2.0),
-        Row(
-            "vid2vid",
-            "Vid2vid",
-            in_tables={FRECHET: "Vid2vid"},
-            printed="it makes each frame from those that it made before, and no such model is here: "
-            "the paper's figures alone",
-        ),
+        Row("vid2vid", "Vid2vid", in_tables={FRECHET: "Vid2vid"}, printed="it makes each frame from those that it made "
+            "before, and no such model is here: the paper's figures alone"),
         Row("sflow-labels", "S-Flow pictures, labels alone", "sflow-labels", cost=1.3),
         Row("sflow", "S-Flow pictures", "sflow", paper="Ours", in_tables={FRECHET: "Ours-img"}, cost=1.8),
         Row("sflow-of-photo", "S-Flow pictures, edges: target photo", "sflow", scores="sflow", edges_of="photo"),
-        Row(
-            "sflow-longer",
-            "S-Flow pictures, trained on without flow",
-            "sflow-video",
-            overrides=NO_FLOW,
-            starts_from="sflow",
-            needs=("pairs",),
-            cost=1.8,
-        ),
-        Row(
-            "sflow-video",
-            "S-Flow video",
-            "sflow-video",
-            in_tables={FRECHET: "Ours-vid"},
-            starts_from="sflow",
-            needs=("pairs",),
-            cost=2.1,
-        ),
-        Row(
-            "sflow-video-of-photo",
-            "S-Flow video, edges: target photo",
-            "sflow-video",
-            scores="sflow-video",
-            edges_of="photo",
-        ),
+        Row("sflow-longer", "S-Flow pictures, trained on without flow", "sflow-video", overrides=NO_FLOW,
+            starts_from="sflow", needs=("pairs",), cost=1.8),
+        Row("sflow-video", "S-Flow video", "sflow-video", in_tables={FRECHET: "Ours-vid"}, starts_from="sflow",
+            needs=("pairs",), cost=2.1),
+        Row("sflow-video-of-photo", "S-Flow video, edges: target photo", "sflow-video", scores="sflow-video",
+            edges_of="photo"),
         Row("photos", "Oracle", paper="Oracle", reference=True),
     ),
     columns=(
@@ -76,7 +52,7 @@ SFLOW = Study(
         "between the two is equation 8",
         "'S-Flow pictures, labels alone' is what the edges are worth: the same networks without them",
         "The paper judges by PSPNet; here the segmenter is the study's own",
-        "The paper does not say what edges were taken from where it scored; of Cityscapes there is no graphics rendering",
+        "The paper does not say what edges were taken from where it scored; of Cityscapes there is no rendering",
     ),
     minutes=20,
-)
+)  # fmt: skip
