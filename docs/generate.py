@@ -161,8 +161,7 @@ def blocks() -> dict[str, str]:
         "studies": table(
             ("study", "from", "rows"),
             (
-                (f"`{name}`", s.source if s.paper is None else f"{s.source}; {s.paper.table}",
-                 ", ".join(row.title for row in s.rows))
+                (f"`{name}`", s.where, ", ".join(row.title for row in s.rows))
                 for name, s in STUDIES.items()
             ),
             left=3,

@@ -28,9 +28,10 @@ from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.divided import splits_of
 from citygan.study.papers import paper_tables
+from citygan.study.parts import REAL_OR_FAKE
 from citygan.study.planning import Job, Options, digest_of, folder_of, plan, settings_of
 from citygan.study.record import record_of
-from citygan.study.rows import QUICK_JUDGE, REAL_OR_FAKE, STUDIES, study
+from citygan.study.rows import QUICK_JUDGE, STUDIES, study
 from citygan.study.running import Outcome, Place, run_job
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, heads, lines, markdown, reasons, shown

@@ -100,14 +100,23 @@ def settings_to_build_on(start: Path, models: Collection[str]) -> dict[str, Any]
             where="--init",
             hint=f"citygan train --model {next(iter(models))} makes one",
         )
+    return settings_going_on(state["settings"], bool((state.get("skeleton") or {}).get("network")))
+
+
+def settings_going_on(settings: Mapping[str, Any], shown: bool) -> dict[str, Any]:
+    """What a model that goes on from a run with these settings takes over from it.
+
+    Args:
+        settings: Of that run, nested.
+        shown: Whether its generator was last shown the edge network's edges: it goes on in that stage.
+    """
     known = {item.name: getattr(Settings(), item.name) for item in dataclasses.fields(Settings)}
     found = {
         group: {key: value for key, value in values.items() if hasattr(known[group], key)}
-        for group, values in state["settings"].items()
+        for group, values in settings.items()
         if group in _TAKEN_OVER
     }
-    if "dned" in found:  # it goes on in the stage in which the run stood
-        shown = (state.get("skeleton") or {}).get("network")
+    if "dned" in found:
         found["dned"]["from_share"] = None if found["dned"]["from_share"] is None else 0.0 if shown else 1.0
     found["generator"] |= {"global_share": 0.0, "local_share": 0.0}
     return found

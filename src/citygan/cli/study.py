@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from citygan.study.rows import Study
+    from citygan.study.parts import Study
 
 
 def study(
@@ -231,7 +231,7 @@ def _list(as_json: bool) -> None:
             name: {
                 "title": s.title,
                 "source": s.source,
-                "table": None if s.paper is None else s.paper.source,
+                "tables": [paper.source for paper in s.papers],
                 "rows": [row.title for row in s.rows],
                 "columns": [column.title for column in s.columns],
             }
@@ -241,5 +241,4 @@ def _list(as_json: bool) -> None:
         return
     width = max(map(len, STUDIES))
     for name, s in STUDIES.items():
-        where = s.source if s.paper is None else f"{s.source}; {s.paper.table}"
-        print(f"{name:{width}}  {s.title}: {len(s.rows)} rows  ({where})")
+        print(f"{name:{width}}  {s.title}: {len(s.rows)} rows  ({s.where})")

@@ -32,10 +32,10 @@ from citygan.study.answers import read_key, read_results, result_files
 from citygan.study.divided import splits_of
 from citygan.study.opinions import apply, results_of
 from citygan.study.page import page, trials_page
+from citygan.study.parts import Row, Study
 from citygan.study.planning import Options
 from citygan.study.realfake import PRACTICE, TRIALS, Algorithm, Pair, UInt8, check_enough, choose, make
 from citygan.study.record import Record, record_of
-from citygan.study.rows import Row, Study
 from citygan.study.tables import csv_text, markdown
 from citygan.study.working import Files, check_same, devices_for, measured, run_study
 from citygan.train.checkpoint import read_state, used_sha256

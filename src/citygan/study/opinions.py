@@ -12,9 +12,9 @@ from citygan.errors import counted
 from citygan.study.answers import Session
 from citygan.study.fooled import RESAMPLES, Rate, rate, share_above
 from citygan.study.papers import PaperTable, paper_tables
+from citygan.study.parts import REAL_OR_FAKE
 from citygan.study.realfake import PRACTICE
 from citygan.study.record import Record, unanswered
-from citygan.study.rows import REAL_OR_FAKE
 
 TABLES = ("pix2pix-table-4", "pix2pix-table-5")
 

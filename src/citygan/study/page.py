@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +39,41 @@ tr:last-child td { color: #666; } code { background: #f3f3f3; padding: 0 .25em; 
 """
 
 
-def study_sheet(data: PreparedSet, split: str, runs: Sequence[tuple[str, Path | None]], device: str) -> bytes:
+@dataclass(frozen=True)
+class Shown:
+    """A column of the sheet.
+
+    Attributes:
+        title: Above it.
+        run: Whose translations; None: it stays white.
+        edges_of: The pictures of the set that its edges are taken from; None: as by default.
+    """
+
+    title: str
+    run: Path | None
+    edges_of: str | None = None
+
+
+def study_sheet(data: PreparedSet, split: str, runs: Sequence[Shown], device: str) -> bytes:
     """The same pictures for every row, as PNG: input, each row's translation, the painting to beat, the real ones.
 
     Args:
         split: Of the set, to take pictures from.
-        runs: Title and run of each row, of which one at least is there; one without a run stays white.
+        runs: Of the rows, of which one at least is there.
     """
     part = data.splits[split]
     indices = rows_to_show(part)
-    sides = load(next(run for _, run in runs if run is not None), device=device)
+    sides = load(next(shown.run for shown in runs if shown.run is not None), device=device)
     real = [_small(sides.real(part, i)) for i in indices]
     columns: list[tuple[str, list[UInt8]]] = [("input", [_small(sides.shown(sides.given(part, i))) for i in indices])]
-    for title, run in runs:
-        columns.append((title, [np.full_like(picture, 255) for picture in real] if run is None else []))
-        if run is not None:
-            translator = load(run, device=device)
+    for shown in runs:
+        columns.append((shown.title, [np.full_like(picture, 255) for picture in real] if shown.run is None else []))
+        if shown.run is not None:
+            translator = load(shown.run, device=device)
+            translator.guides.edges_of = shown.edges_of or translator.guides.edges_of
             for i in indices:
-                given = translator.given(part, i)
-                columns[-1][1].append(_small(translator.translate(given, **translator.beside(part, i))))
+                picture = translator.translate(translator.given(part, i), **translator.beside(part, i))
+                columns[-1][1].append(_small(picture))
     painter = fit_painter(data, sides.output_kind)
     painted = [painter(None if part.label is None else np.asarray(part.label[i])) for i in indices]
     if all(picture is not None for picture in painted):

@@ -22,12 +22,13 @@ class PaperTable:
         paper: Authors and title.
         table: What the paper calls it.
         caption: What it shows.
-        unit: `fraction`, `percent` or `ratio`.
+        unit: `fraction`, `percent`, `ratio` or `distance`.
         protocol: How the figures were found, as far as the paper says.
         columns: Names of the figures of a row.
         rows: By the paper's name of the row: its figures, None where there is none.
         slips: What is wrong, or easily misread.
         unsure: Whether the figures were not checked against the printed page.
+        mixed: Whether they have now more, now fewer digits there: they are shown with as many as each has.
     """
 
     name: str
@@ -40,6 +41,7 @@ class PaperTable:
     rows: Mapping[str, tuple[float | None, ...]]
     slips: tuple[str, ...]
     unsure: bool = False
+    mixed: bool = False
 
     def figure(self, row: str, column: str) -> float | None:
         """One figure; None where the table has none."""

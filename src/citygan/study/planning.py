@@ -17,8 +17,9 @@ from citygan.files import read_bytes
 from citygan.metrics.fcnscore import FULL_SIZE
 from citygan.presets import preset
 from citygan.settings import WeightsSettings
-from citygan.starting import networks_of
-from citygan.study.rows import JUDGE, QUICK_JUDGE, Row, Study
+from citygan.starting import networks_of, settings_going_on
+from citygan.study.parts import Row, Study
+from citygan.study.rows import JUDGE, QUICK_JUDGE
 from citygan.train.checkpoint import read_state
 from citygan.weightfiles import OF_METRICS
 from citygan.yamlfile import as_written, flat
@@ -74,13 +75,20 @@ class Job:
 
     Attributes:
         row: Its row.
-        settings: All resolved.
+        settings: All resolved; `init` is still open where it goes on from `start`.
         name: Of its folder: row, seed, and a digest of settings and data.
+        start: The run that it goes on from; None: it begins by itself.
     """
 
     row: Row
     settings: Settings
     name: str
+    start: Job | None = None
+
+    @property
+    def waits(self) -> int:
+        """How many others must have been done before it."""
+        return (self.row.scores is not None) + (0 if self.start is None else 1 + self.start.waits)
 
     @property
     def digest(self) -> str:
@@ -89,7 +97,7 @@ class Job:
 
 
 def plan(study: Study, options: Options, checksum: str) -> list[Job]:
-    """The runs of a study, row by row, each with all its seeds.
+    """The runs of a study, row by row, each with all its seeds; those that others wait for come first.
 
     Args:
         checksum: Of the data.
@@ -101,8 +109,18 @@ def plan(study: Study, options: Options, checksum: str) -> list[Job]:
     for row in study.rows:
         if row.runs and not (row.from_weights and options.init is None):
             for seed in range(options.seeds):
-                jobs.append(_job(row, settings_of(study, row, options, seed), checksum))
-    return jobs
+                jobs.append(_planned(study, row, options, seed, checksum))
+    return sorted(jobs, key=lambda job: job.waits)
+
+
+def _planned(study: Study, row: Row, options: Options, seed: int, checksum: str) -> Job:
+    """A row's run: another row's where it only scores that, with the one that it goes on from."""
+    if row.scores is not None:
+        return dataclasses.replace(_planned(study, study.row(row.scores), options, seed, checksum), row=row)
+    start = None
+    if row.starts_from is not None:
+        start = _planned(study, study.row(row.starts_from), options, seed, checksum)
+    return _job(row, settings_of(study, row, options, seed), checksum, start)
 
 
 def judge_of(study: Study, options: Options, data: PreparedSet) -> Job | None:
@@ -123,20 +141,25 @@ def judge_of(study: Study, options: Options, data: PreparedSet) -> Job | None:
     return _job(row, resolve(layers)[0], data.checksum)
 
 
-def _job(row: Row, settings: Settings, checksum: str) -> Job:
-    return Job(row, settings, f"{row.name}-seed{settings.seed}-{digest_of(settings, checksum)}")
+def _job(row: Row, settings: Settings, checksum: str, start: Job | None = None) -> Job:
+    digest = digest_of(settings, checksum, None if start is None else start.digest)
+    return Job(row, settings, f"{row.name}-seed{settings.seed}-{digest}", start)
 
 
 def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Settings:
     """The settings of a row: defaults, preset, quick form, the row's own, those of the command line.
 
+    A row that goes on from another's run has its networks, between preset and the row's own.
+
     Raises:
         UsageError: They are not settings.
     """
-    layers = _form(row, options)
+    if row.scores is not None:
+        return settings_of(study, study.row(row.scores), options, seed)
+    layers = _form(row, options, _going_on(study, row, options))
     if options.quick:
-        batch = resolve([*layers, *_layers(options.assigned)])[0].train.batch
-        layers.append(Layer("quick study", {"train": _quick_train(row, batch)}))
+        settings = resolve([*layers, *_layers(options.assigned)])[0]
+        layers.append(Layer("quick study", {"train": _quick_train(row, settings)}))
     layers += _layers(options.assigned)
     found = {"seed": seed, "data": options.data, "init": options.init if row.from_weights else None}
     settings = resolve([*layers, Layer("study", found)])[0]
@@ -146,9 +169,19 @@ def settings_of(study: Study, row: Row, options: Options, seed: int = 0) -> Sett
     return settings
 
 
-def _form(row: Row, options: Options) -> list[Layer]:
-    """Preset, quick form, and the row's own settings."""
-    layers = _preset_layers(row, options)
+def _going_on(study: Study, row: Row, options: Options) -> list[Layer]:
+    """What a row takes over from the run that it goes on from, which need not be there yet."""
+    if row.starts_from is None:
+        return []
+    start = settings_of(study, study.row(row.starts_from), options)
+    # a whole run ends in its last stage
+    shown = start.dned.from_share is not None and start.dned.from_share < 1
+    return [Layer(f"row {row.starts_from}", settings_going_on(start.to_dict(), shown))]
+
+
+def _form(row: Row, options: Options, going_on: Iterable[Layer] = ()) -> list[Layer]:
+    """Preset, quick form, what is gone on from, and the row's own settings."""
+    layers = [*_preset_layers(row, options), *going_on]
     if preset(row.preset).from_weights and options.init is not None:
         layers.append(Layer("weights", networks_of(Path(options.init))))
     return [*layers, Layer(f"row {row.name}", row.overrides)]
@@ -183,23 +216,28 @@ def _layers(assigned: Iterable[str]) -> list[Layer]:
     return [Layer("--set", from_flag(text)) for text in assigned]
 
 
-def _quick_train(row: Row, batch: int) -> dict[str, Any]:
-    """So few steps that every study ends within 15 minutes on two cores."""
-    steps = max(FEWEST_QUICK_STEPS, QUICK_PICTURES // batch)
+def _quick_train(row: Row, settings: Settings) -> dict[str, Any]:
+    """So few steps that every study ends within its minutes on two cores."""
+    steps = max(FEWEST_QUICK_STEPS, QUICK_PICTURES // (settings.train.batch * (2 if settings.video.pairs else 1)))
     rare = steps * row.length
     return {"steps": steps, "checkpoint_every_steps": rare, "sample_every_steps": rare, "validation_pictures": 8}
 
 
-def digest_of(settings: Settings, checksum: str) -> str:
+def digest_of(settings: Settings, checksum: str, start: str | None = None) -> str:
     """Eight characters by which a run with these settings on these data is known again.
 
     They tell what differs from the defaults, so that a later version with more settings still knows it.
+
+    Args:
+        checksum: Of the data.
+        start: The digest of the run that it goes on from; None: `init` of the settings says what it starts from.
     """
     usual = flat(Settings().to_dict())
     values = {
         key: value for key, value in flat(settings.to_dict()).items() if value != usual[key] and key not in _ASIDE
     }
-    start = None if settings.init is None else _checksum_of(Path(settings.init))
+    if start is None and settings.init is not None:
+        start = _checksum_of(Path(settings.init))
     text = json.dumps([values, start, checksum], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:8]
 
@@ -212,14 +250,21 @@ def _checksum_of(weights: Path) -> str:
     return json.dumps({part: about["sha256"] for part, about in files.items()}, sort_keys=True)
 
 
-def command_of(study: Study, row: Row, options: Options) -> str:
-    """The command line that trains a row by itself."""
+def command_of(study: Study, row: Row, options: Options, run: str | None = None) -> str:
+    """The command line that trains a row by itself, or scores it.
+
+    Args:
+        run: The run that it goes on from, or that it scores.
+    """
+    if row.scores is not None:
+        return shlex.join(["citygan", "evaluate", f"--run={run}", f"--edges-of={row.edges_of}"])
     settings = settings_of(study, row, options)
     parts = ["citygan", "train", "--model", row.preset, "--data", options.shown_data]
     parts.append("--quick" if options.quick else "--full")
-    if settings.init is not None:
-        parts += ["--init", options.named_init or settings.init]
-    base = flat(resolve(_preset_layers(row, options))[0].to_dict())
+    init = run if row.starts_from is not None else settings.init and (options.named_init or settings.init)
+    parts += ["--init", init] if init else []
+    layers = [*_preset_layers(row, options), *_going_on(study, row, options)]
+    base = flat(resolve(layers)[0].to_dict())
     for key, value in flat(settings.to_dict()).items():
         if key not in (*_ASIDE, "seed") and base[key] != value:
             parts += ["--set", f"{key}={as_written(value)}"]

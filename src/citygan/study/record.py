@@ -3,8 +3,9 @@
     {"study", "title", "quick", "label", "source", "paper": {...} | null, "seeds", "data", "columns", "rows",
      "mean_colour", "chance", "notes", "protocol", "judge", "command", "measured"}
 
-A row: {"name", "title", "status", "short", "reason", "paper": {COLUMN: figure}, "figures": {COLUMN: cell}, "runs",
-"seconds", "command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short", "reason"} too.
+A row: {"name", "title", "edges_of", "status", "short", "reason", "paper": {COLUMN: figure}, "figures": {COLUMN: cell},
+"runs", "seconds", "command", "notes"}. A cell: {"mean", "std", "n", "values"}, and where there is none {"short",
+"reason"} too.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from citygan.errors import MachineError
+from citygan.metrics import METRICS
+from citygan.study.parts import PRINTED, REAL_OR_FAKE, Column, Row, Study
 from citygan.study.planning import MISSING, Options, command_of, study_command
-from citygan.study.rows import REAL_OR_FAKE, Column, Row, Study
 from citygan.weightfiles import RANDOM
 
 Record = dict[str, Any]
 QUICK = "quick form"
 WHY_QUICK = "narrow, small and short: it shows that every row runs, and its figures are not the paper's"
 NO_RESULTS = "no results yet"
+TARGET = "target photo"  # as the protocol of a figure calls the pictures whose edges leak them
 
 
 def record_of(
@@ -38,9 +41,11 @@ def record_of(
     """
     results = [outcome["results"] for found in outcomes.values() for outcome in found if outcome["status"] == "done"]
     rows = [
-        _reference(study, row, options, data, results)
+        _beside_row(study, row, "reference", None, _beside(study, options, data, results, "oracle"))
         if row.reference
-        else _row(study, row, options, data, outcomes.get(row.name, []))
+        else _beside_row(study, row, "not run", row.printed, _cells_of(study, "not run", row.printed))
+        if row.printed is not None
+        else _row(study, row, options, data, outcomes)
         for row in study.rows
     ]
     painting = _beside(study, options, data, results, "mean_colour")
@@ -69,13 +74,14 @@ def record_of(
         "data": dict(data),
         "columns": [
             {"key": c.key, "title": c.title, "metric": c.metric, "split": c.split, "paper": c.paper is not None}
+            | ({"mixed": True} if c.paper is not None and study.paper_of(c).mixed else {})
             for c in study.columns
         ],
         "rows": rows,
         "mean_colour": painting,
         "painting": study.painting,
         "chance": _chance(study, options, data, results) if study.judged else None,
-        "notes": [*_notes(study, options), *data.get("notes", [])],
+        "notes": [*_notes(study, options), *_notes_on_edges(rows), *data.get("notes", [])],
         "protocol": _protocol(results),
         "assigned": list(options.assigned),
         "weights": dict(options.weights),
@@ -101,10 +107,10 @@ def _own_painting(study: Study, own: Mapping[str, Record], shown: Mapping[str, R
 def _notes(study: Study, options: Options) -> list[str]:
     notes = [f"{QUICK}: {WHY_QUICK}"] if options.quick else []
     notes += study.notes
-    if study.paper is not None:
-        unsure = " (unsure)" if study.paper.unsure else ""
-        notes.append(f"The paper's figures{unsure}: {study.paper.source}; protocol: {study.paper.protocol}")
-        notes += study.paper.slips
+    for paper in study.papers:
+        unsure = " (unsure)" if paper.unsure else ""
+        notes.append(f"The paper's figures{unsure}: {paper.source}; protocol: {paper.protocol}")
+        notes += paper.slips
     if options.assigned:
         notes.append(f"With other settings than the rows': {', '.join(options.assigned)}")
     random = [name for name, value in options.weights.items() if value == RANDOM]
@@ -117,9 +123,28 @@ def _notes(study: Study, options: Options) -> list[str]:
     return notes
 
 
+def _notes_on_edges(rows: Sequence[Record]) -> list[str]:
+    """What is to be said of the pictures that edges come from."""
+    of = {row["edges_of"] for row in rows} - {None}
+    if TARGET not in of:
+        return []
+    told = f"Rows marked 'edges: {TARGET}' are shown the edges of the very photo that they are scored by: these leak it"
+    others = sorted(of - {TARGET})
+    return [
+        f"{told}. Those marked 'edges: {', '.join(others)}' are not"
+        if others
+        else f"{told}, and the set has no graphics rendering to take them from"
+    ]
+
+
 def _row(
-    study: Study, row: Row, options: Options, data: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]
+    study: Study,
+    row: Row,
+    options: Options,
+    data: Mapping[str, Any],
+    by_row: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> Record:
+    outcomes = by_row.get(row.name, [])
     status, short, reason = _status(row, options, outcomes)
     done = [outcome for outcome in outcomes if outcome["status"] == "done"]
     figures = {
@@ -127,9 +152,15 @@ def _row(
         for column in study.columns
     }
     random = sorted({name for outcome in done for name in outcome["random"]})
+    edges = _edges_of(done)
+    other = row.starts_from or row.scores
+    before = [] if other is None else by_row.get(other, [])
+    run = f"studies/{before[0]['run']}" if before else None
+    able = row.runs and status != "not run" and (other is None or run is not None)
     return {
         "name": row.name,
-        "title": row.title,
+        "title": row.title if edges is None or row.edges_of is not None else f"{row.title}, edges: {edges}",
+        "edges_of": edges,
         "status": status,
         "short": short,
         "reason": reason,
@@ -137,7 +168,7 @@ def _row(
         "figures": figures,
         "runs": [outcome["run"] for outcome in outcomes],
         "seconds": [outcome.get("seconds") for outcome in outcomes],
-        "command": command_of(study, row, options) if row.runs and status != "not run" else None,
+        "command": command_of(study, row, options, run) if able else None,
         "notes": [f"{name}: random weights in the place of published ones" for name in random],
     }
 
@@ -170,6 +201,8 @@ def _cell(
     Args:
         beside: Of the painting (`mean_colour`) or of the photos (`oracle`), instead of what was generated.
     """
+    if column.metric == PRINTED:
+        return _absent("–", "the paper's figures alone")
     if column.metric == REAL_OR_FAKE:
         if beside is not None:
             return _absent("–", "not among the pictures that people are asked about")
@@ -183,7 +216,7 @@ def _cell(
         return _absent(short, reason or short)
     if column.split not in data["stands_for"]:
         return _absent("not run: no such split", f"the set has nothing to score as {column.split}")
-    if beside == "oracle" and column.metric != "fcn-score":
+    if beside == "oracle" and column.metric != "fcn-score" and not METRICS[column.metric].of_real:
         return _absent("–", "the photos themselves: nothing to compare them with")
     if not results:
         return _absent("not run", "no row was scored")
@@ -193,7 +226,7 @@ def _cell(
         if figure is None:
             why = _absent(f"not run: no {column.metric}", f"this version cannot compute {column.metric}")
             continue
-        shown = figure if beside is None else figure.get(beside) or figure.get("rows", {}).get(beside) or {}
+        shown = figure if beside is None else _beside_figure(figure, beside)
         value = next((shown[part] for part in column.part if shown.get(part) is not None), None)
         if value is None or not math.isfinite(value):
             told = str(shown.get("reason") or figure.get("reason") or f"no such figure of {column.metric}")
@@ -204,6 +237,14 @@ def _cell(
     if short is not None and values:
         return _spread(values) | {"reason": f"not all seeds: {reason}"}
     return _spread(values) if values else why or _absent("not computed", "no figure")
+
+
+def _beside_figure(figure: Mapping[str, Any], beside: str) -> Mapping[str, Any]:
+    """What stands in a figure beside that of the run."""
+    found = figure.get(beside) or figure.get("rows", {}).get(beside)
+    if found is None and beside == "oracle":
+        found = figure.get("real")
+    return found or {}
 
 
 def _spread(values: Sequence[float]) -> Record:
@@ -232,23 +273,34 @@ def portable(text: str) -> str:
     return text
 
 
-def _reference(
-    study: Study, row: Row, options: Options, data: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
-) -> Record:
-    """The real photos, in the place of what was generated."""
+def _beside_row(study: Study, row: Row, status: str, reason: str | None, cells: Mapping[str, Record]) -> Record:
+    """A row of no run: the real photos in the place of what was generated, or the paper's figures alone."""
     return {
         "name": row.name,
         "title": row.title,
-        "status": "reference",
-        "short": None,
-        "reason": None,
+        "edges_of": None,
+        "status": status,
+        "short": None if reason is None else status,
+        "reason": reason,
         "paper": {c.key: study.paper_figure(row, c) for c in study.columns},
-        "figures": _beside(study, options, data, results, "oracle"),
+        "figures": dict(cells),
         "runs": [],
         "seconds": [],
         "command": None,
         "notes": [],
     }
+
+
+def _cells_of(study: Study, short: str, reason: str) -> dict[str, Record]:
+    """No figure, for one reason."""
+    return {column.key: _absent(short, reason) for column in study.columns}
+
+
+def _edges_of(outcomes: Sequence[Mapping[str, Any]]) -> str | None:
+    """The pictures that runs were shown the edges of; None of runs without."""
+    scored = [each for outcome in outcomes for each in outcome["results"].values()]
+    found = dict.fromkeys(each["protocol"]["model"].get("edges_of") for each in scored)
+    return " and ".join(of for of in found if of is not None) or None
 
 
 def _beside(

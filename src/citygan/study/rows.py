@@ -6,131 +6,12 @@ A new study is an entry of `STUDIES`, a new row of one a `Row`: a preset and wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from citygan.errors import UsageError, did_you_mean
 from citygan.presets import PLAIN
-from citygan.study.papers import PaperTable, paper_tables
-
-
-@dataclass(frozen=True)
-class Column:
-    """One figure of every row.
-
-    Attributes:
-        title: Above it.
-        metric: Row of `citygan.metrics.METRICS`; or `REAL_OR_FAKE`.
-        part: Which of the metric's figures: the first of these names that it has.
-        split: Of the set.
-        paper: Column of the paper's table; None: the paper has no such figure.
-    """
-
-    title: str
-    metric: str
-    part: tuple[str, ...] = ("mean",)
-    split: Literal["train", "val", "test"] = "val"
-    paper: str | None = None
-
-    @property
-    def key(self) -> str:
-        """Its name in the results."""
-        return f"{self.metric}.{self.part[0]}.{self.split}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A run, with each seed.
-
-    Attributes:
-        name: Of the run's folder.
-        title: In the table; where the paper's table has such a row, its name there unless `paper` gives another.
-        preset: The named model.
-        overrides: What differs from it.
-        paper: Row of the paper's table.
-        elsewhere: Where its figure stands in another table of `papers.yaml` than the study's: the table, its column.
-        from_weights: Whether it starts from the weights that ``--init`` names.
-        reference: `photos`: the real photos themselves, nothing is trained.
-        same_input: In trials of real or fake, whether both pictures are of one input, as of colourisation.
-        length: Times the other rows' steps, where steps are given.
-        cost: What a picture costs a CPU in the quick form, in those of the quick `pix2pix`.
-    """
-
-    name: str
-    title: str
-    preset: str = "pix2pix"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    paper: str | None = None
-    elsewhere: tuple[str, str] | None = None
-    from_weights: bool = False
-    reference: bool = False
-    same_input: bool = False
-    length: int = 1
-    cost: float = 1.0
-
-    @property
-    def runs(self) -> bool:
-        """Whether there is something to train."""
-        return not self.reference
-
-
-@dataclass(frozen=True)
-class Study:
-    """A table.
-
-    Attributes:
-        name: On the command line.
-        title: What is compared.
-        source: Paper and section.
-        table: Of `papers.yaml`; None: the paper gives no figures.
-        rows, columns: Of the table.
-        notes: What a reader must know.
-        painting: What the painting to beat is called.
-    """
-
-    name: str
-    title: str
-    source: str
-    table: str | None
-    rows: tuple[Row, ...]
-    columns: tuple[Column, ...]
-    notes: tuple[str, ...] = ()
-    painting: str = "mean-colour painting"
-
-    @property
-    def paper(self) -> PaperTable | None:
-        """The paper's table."""
-        return None if self.table is None else paper_tables()[self.table]
-
-    @property
-    def judged(self) -> bool:
-        """Whether a segmenter judges its streets."""
-        return any(column.metric == "fcn-score" for column in self.columns)
-
-    @property
-    def metrics(self) -> dict[str, list[str]]:
-        """The metrics to compute, by split."""
-        found: dict[str, list[str]] = {}
-        for column in (column for column in self.columns if column.metric != REAL_OR_FAKE):
-            names = found.setdefault(column.split, [])
-            if column.metric not in names:
-                names.append(column.metric)
-        return found
-
-    @property
-    def has_trials(self) -> bool:
-        """Whether people are asked which picture is the fake."""
-        return any(column.metric == REAL_OR_FAKE for column in self.columns)
-
-    def paper_figure(self, row: Row, column: Column) -> float | None:
-        """The paper's figure for a row; None where it gives none."""
-        if row.paper is None or column.paper is None:
-            return None
-        if row.elsewhere is not None:
-            name, figure = row.elsewhere
-            return paper_tables()[name].figure(row.paper, figure)
-        return None if self.paper is None else self.paper.figure(row.paper, column.paper)
-
+from citygan.study.parts import REAL_OR_FAKE, Column, Row, Study
+from citygan.study.sflow import SFLOW
 
 FCN = (
     Column("per-pixel acc.", "fcn-score", ("pixel_accuracy",), paper="pixel_accuracy"),
@@ -139,7 +20,6 @@ FCN = (
 )
 LIKENESS = (Column("SSIM", "ssim"), Column("PSNR [dB]", "psnr"), Column("LPIPS", "lpips"))
 COLOUR = (Column("colour", "colour"),)
-REAL_OR_FAKE = "real-or-fake"  # what people answer: no metric, and found by `citygan.study.amt`
 SPLITS: tuple[tuple[Literal["train", "val", "test"], str], ...] = (
     ("train", "train"), ("val", "validation"), ("test", "test"),
 )  # fmt: skip
@@ -362,6 +242,7 @@ _ALL = (
             "There are no vigilance trials, as in the paper: someone who does not look answers at random, 50 %",
         ),
     ),
+    SFLOW,
 )  # fmt: skip
 STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
 

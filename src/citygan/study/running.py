@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from citygan.runnames import is_run
 from citygan.runs import checkpoint_folder, new_run
 from citygan.starting import initialise
 from citygan.study.divided import splits_of
+from citygan.study.parts import Row
 from citygan.study.planning import MISSING, Job, Options, folder_of
 from citygan.train.checkpoint import path_of, steps, used_sha256
 from citygan.train.distributed import Ranks
@@ -68,13 +69,15 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
     outcome = _begun(place.runs / job.name)
     try:
         data = PreparedSet.open(place.data)
+        if (lacking := _lacking(job.row, data, metrics)) is not None:
+            return outcome | lacking
         with lock(place.runs / job.digest, _waits(job.row.title)):
             path = folder_of(place.runs, job)
-            outcome |= _begun(path) | train_run(job.settings, path, data, place)
+            outcome |= _begun(path) | _train_job(job, path, data, place)
             if outcome["status"] == "done":
-                outcome["seconds"] = _seconds(path)
+                outcome["seconds"] = _own_seconds(job, path)
                 for split, names, actual in _to_score(data, metrics):
-                    outcome["results"][split] = _score(path, data, actual, names, options, place)
+                    outcome["results"][split] = _score(path, data, actual, names, options, place, job.row.edges_of)
     except Interrupted:
         raise
     except (CityganError, RuntimeError, MemoryError) as problem:
@@ -82,6 +85,35 @@ def run_job(job: Job, metrics: Mapping[str, Sequence[str]], options: Options, pl
             raise
         outcome |= {"status": "failed", "short": "failed", "reason": str(problem)}
     return outcome
+
+
+def _train_job(job: Job, path: Path, data: PreparedSet, place: Place) -> Outcome:
+    """Trains a run, and before it the one that it goes on from, where that is not done yet."""
+    settings = job.settings
+    if job.start is not None and not _trained(settings, path, data):
+        with lock(place.runs / job.start.digest, _waits(job.start.row.title)):
+            start = folder_of(place.runs, job.start)
+            told = _train_job(job.start, start, data, place)
+        if told.get("status", "done") != "done":
+            return told | {"reason": f"it goes on from '{job.start.row.title}': {told['reason']}"}
+        init = path_of(start / "checkpoints", steps(start / "checkpoints")[-1])
+        settings = replace(settings, init=str(init.absolute()))
+    return train_run(settings, path, data, place)
+
+
+def _lacking(row: Row, data: PreparedSet, metrics: Mapping[str, Sequence[str]]) -> Outcome | None:
+    """Why a row makes no sense on a set; None where it does."""
+    train = data.split("train")
+    reason = None
+    if "instance" in row.needs and train.instance is None:
+        reason = "the set has no instance maps"
+    elif "pairs" in row.needs and not train.pairs():
+        reason = "the set has no pairs of neighbouring frames to learn from"
+    elif row.edges_of is not None:
+        scored = [data.splits[actual] for _, _, actual in _to_score(data, metrics)]
+        if all(split.source is None for split in scored):
+            reason = "the set has no graphics rendering, so the row that it stands beside takes the photos' edges too"
+    return None if reason is None else {"status": "not run", "short": "not run: not on this set", "reason": reason}
 
 
 def _begun(path: Path) -> Outcome:
@@ -105,11 +137,13 @@ def outcome_there(
     """What came of a run before, from its files alone; None where it is not at its end, or not scored so."""
     path = folder_of(place.runs, job)
     with contextlib.suppress(CityganError):  # what is damaged is told when the run is gone on with
+        if (lacking := _lacking(job.row, data, metrics)) is not None:
+            return _begun(path) | lacking
         if not _trained(job.settings, path, data):
             return None
-        outcome = _begun(path) | {"random": _random(path), "seconds": _seconds(path)}
+        outcome = _begun(path) | {"random": _random(path), "seconds": _own_seconds(job, path)}
         for split, names, actual in _to_score(data, metrics):
-            kept = _kept_of(path, data, actual, names, options)
+            kept = _kept_of(path, data, actual, names, options, job.row.edges_of)
             tried = {name for name, figure in kept.before.get("metrics", {}).items() if "exit_code" in figure}
             if not kept.before or not set(kept.lacking) <= tried:
                 return None
@@ -184,15 +218,26 @@ def _seconds(run: Path) -> float | None:
     return None
 
 
+def _own_seconds(job: Job, path: Path) -> float | None:
+    """What a row's training took; None of one that trains nothing."""
+    return None if job.row.scores is not None else _seconds(path)
+
+
 def _score(
-    path: Path, data: PreparedSet, split: str, names: Sequence[str], options: Options, place: Place
+    path: Path,
+    data: PreparedSet,
+    split: str,
+    names: Sequence[str],
+    options: Options,
+    place: Place,
+    edges_of: str | None = None,
 ) -> dict[str, Any]:
     """The evaluation of a run on a split: what is kept of it, and the figures that it lacks computed now."""
-    kept = _kept_of(path, data, split, names, options)
+    kept = _kept_of(path, data, split, names, options, edges_of)
     before = kept.before
     if before and not kept.lacking:
         return _part(before, kept.wanted)
-    more: dict[str, Any] = {"weights": options.weights}
+    more: dict[str, Any] = {"weights": options.weights, "edges_of": edges_of}
     if "fcn-score" in kept.lacking:
         more["segmenter"] = options.judge
     result = evaluate_run(load(path, device=place.device), split, kept.lacking, data=data, **more)
@@ -229,9 +274,12 @@ class _Kept:
     lacking: list[str]
 
 
-def _kept_of(path: Path, data: PreparedSet, split: str, names: Sequence[str], options: Options) -> _Kept:
+def _kept_of(
+    path: Path, data: PreparedSet, split: str, names: Sequence[str], options: Options, edges_of: str | None
+) -> _Kept:
     done = steps(path / "checkpoints")[-1]
-    file, weights = path / f"study-{split}.json", used_sha256(path_of(path / "checkpoints", done))
+    of_edges = "" if edges_of is None else f"-edges-of-{edges_of}"
+    file, weights = path / f"study-{split}{of_edges}.json", used_sha256(path_of(path / "checkpoints", done))
     asked = {"data": data.checksum, "step": done, "weights": weights}
     before = _kept(file, asked)
     there = {

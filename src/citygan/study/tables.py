@@ -10,8 +10,11 @@ from typing import Any
 from citygan.errors import counted, printable
 from citygan.figurefile import cell as safe
 from citygan.metrics.fcnscore import PIX2PIX
+from citygan.study.parts import PRINTED
 
 Record = Mapping[str, Any]
+# behind the point, of figures that are no shares of 1
+DIGITS = {"psnr": 2, "real-or-fake": 1, "fid": 2, "l1": 2, "warp-error": 2, "flicker": 2, "sharpness": 2}
 
 
 def columns(record: Record) -> list[Record]:
@@ -29,7 +32,8 @@ def heads(record: Record) -> list[str]:
     titles = ["row"]
     unknown = " (protocol unknown)" if record["paper"] and record["paper"]["protocol"].startswith("unknown") else ""
     for column in columns(record):
-        titles += [f"{column['title']}, paper{unknown}"] * column["paper"] + [f"{column['title']}, ours"]
+        titles += [f"{column['title']}, paper{unknown}"] * column["paper"]
+        titles += [f"{column['title']}, ours"] * (column["metric"] != PRINTED)
     return titles
 
 
@@ -37,20 +41,32 @@ def lines(record: Record) -> Iterator[list[str]]:
     """The rows as text, what stands beside them last."""
     unsure = "?" if record["paper"] and record["paper"]["unsure"] else ""
     form = f" ({record['label']})" if record["quick"] else ""
-    printed = [figure for row in record["rows"] for figure in row["paper"].values() if figure is not None]
-    digits = max((len(repr(figure).partition(".")[2]) for figure in printed), default=0)
+    mixed = {column["key"] for column in record["columns"] if column.get("mixed")}
+    figures = [figure for row in record["rows"] for key, figure in row["paper"].items() if key not in mixed]
+    most = max((_digits(figure) for figure in figures if figure is not None), default=0)
     for row in record["rows"]:
         texts = [row["title"] + (form if row["status"] == "done" else "")]
         for column in columns(record):
             figure = row["paper"][column["key"]]
+            digits = most if figure is None or column["key"] not in mixed else _digits(figure)
             texts += [("–" if figure is None else f"{figure:.{digits}f}{unsure}")] * column["paper"]
-            texts.append(shown(row["figures"][column["key"]], column["metric"]))
+            texts += _ours(row["figures"], column)
         yield texts
     for title, cells in beside(record):
         texts = [title]
         for column in columns(record):
-            texts += ["–"] * column["paper"] + [shown(cells[column["key"]], column["metric"])]
+            texts += ["–"] * column["paper"] + _ours(cells, column)
         yield texts
+
+
+def _digits(figure: float) -> int:
+    """Behind the point, as it is written."""
+    return len(repr(figure).partition(".")[2])
+
+
+def _ours(cells: Mapping[str, Any], column: Record) -> list[str]:
+    """The cell of a column; none where it has the paper's figures alone."""
+    return [] if column["metric"] == PRINTED else [shown(cells[column["key"]], column["metric"])]
 
 
 def beside(record: Record) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -64,7 +80,7 @@ def shown(cell: Record, metric: str) -> str:
     """A figure over the seeds, or in short why there is none."""
     if cell["mean"] is None:
         return str(cell["short"])
-    digits = {"psnr": 2, "real-or-fake": 1}.get(metric, 3)
+    digits = DIGITS.get(metric, 3)
     spread = "" if cell["std"] is None else f" ± {cell['std']:.{digits}f}"
     return f"{cell['mean']:.{digits}f}{spread}"
 
@@ -80,6 +96,8 @@ def reasons(record: Record) -> list[str]:
     by_reason: dict[str, dict[str, None]] = {}
     for row in record["rows"]:
         for column in record["columns"]:
+            if column["metric"] == PRINTED:
+                continue
             cell = row["figures"][column["key"]]
             reason = cell.get("reason")
             if reason and reason != row["reason"]:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,10 @@ from citygan.runs import versions
 from citygan.segmented import check_classes
 from citygan.segmenting import load_segmenter
 from citygan.study.divided import notes_on, splits_of
-from citygan.study.page import page, study_sheet
+from citygan.study.page import Shown, page, study_sheet
+from citygan.study.parts import Study
 from citygan.study.planning import NO_SEGMENTER, Job, Options, folder_of, judge_of, plan
 from citygan.study.record import Record, record_of
-from citygan.study.rows import Study
 from citygan.study.running import Outcome, Place, outcome_there, run_job
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, markdown
@@ -155,10 +156,9 @@ def _write(
     pictures: bool,
 ) -> Record:
     """All files of a study, from what its runs gave now or before; a new sheet of pictures only at its end."""
-    found = {job.name: outcome for job, outcome in zip(jobs, outcomes, strict=False)}
     by_row: dict[str, list[Outcome]] = {}
-    for job in jobs:
-        outcome = found.get(job.name) or outcome_there(job, study.metrics, options, place, data)
+    for job, told in itertools.zip_longest(jobs, outcomes):
+        outcome = told or outcome_there(job, study.metrics, options, place, data)
         if outcome is not None:
             by_row.setdefault(job.row.name, []).append(outcome)
     stands_for = splits_of(data, study.metrics)
@@ -173,19 +173,18 @@ def _write(
         "notes": notes_on(data, stands_for),
     }
     record = record_of(study, options, about_data, by_row) | {"measured": measured(place.device)}
-    runs: list[tuple[str, Path | None]] = []
-    for row in study.rows:
-        if row.reference:
-            continue
+    runs: list[Shown] = []
+    for row, told in zip(study.rows, record["rows"], strict=True):
         done = [outcome for outcome in by_row.get(row.name, []) if outcome["status"] == "done"]
-        runs.append((row.title, place.runs / Path(done[0]["run"]).name if done else None))
+        if row.runs and (done or row.scores is None):
+            run = place.runs / Path(done[0]["run"]).name if done else None
+            form = (" (quick)" if options.quick else "") if run else ": not run"
+            runs.append(Shown(f"{told['title']}{form}", run, row.edges_of))
     files = Files(out)
     write_json(files.json, record)
     shown = stands_for.get("val") or stands_for.get("test")
     drawn = read_bytes(files.sheet) if files.sheet.is_file() else None
-    if pictures and shown is not None and any(run for _, run in runs):
-        form = " (quick)" if options.quick else ""
-        runs = [(f"{title}{form if run else ': not run'}", run) for title, run in runs]
+    if pictures and shown is not None and any(each.run for each in runs):
         drawn = study_sheet(data, shown, runs, place.device)
         write_bytes(files.sheet, drawn)
     write_text(files.markdown, markdown(record))
