@@ -27,12 +27,16 @@ class EdgeSettings:
     """Grey levels that the Laplacian must exceed, above or below 0."""
     kernel: int = KERNEL
     """1 or 3: the Laplacian's `ksize` in OpenCV."""
+    jitter: float = 0.0
+    """In training each picture's threshold is multiplied by a factor from 1/(1 + this) to 1 + this, so that how dense
+    edges are does not tell the light and contrast of the photo; 0 is off."""
 
     def __post_init__(self) -> None:
         check(
             (0.0 <= self.smoothing <= 16.0, "edges.smoothing", self.smoothing, "from 0 (none) to 16"),
             (0.0 <= self.threshold <= 2040.0, "edges.threshold", self.threshold, "from 0 to 2040"),
             (self.kernel in (1, 3), "edges.kernel", self.kernel, "1 or 3"),
+            (0.0 <= self.jitter <= 9.0, "edges.jitter", self.jitter, "from 0 (off) to 9"),
         )
 
 

@@ -40,13 +40,16 @@ def instance_edges(instance: Tensor) -> Tensor:
     return edge[:, None].float()
 
 
-def edge_map(x: Tensor, *, smoothing: float = SMOOTHING, threshold: float = THRESHOLD, ksize: int = KSIZE) -> Tensor:
+def edge_map(
+    x: Tensor, *, smoothing: float = SMOOTHING, threshold: float | Tensor = THRESHOLD, ksize: int = KSIZE
+) -> Tensor:
     """Where a picture's Laplacian is above the threshold, on either side of 0.
 
     Args:
         x: [N, 1 or 3, H, W], uint8 or float in [-1, 1], of any size.
         smoothing: Standard deviation in pixels of the Gaussian before the Laplacian; 0 leaves it out.
-        threshold: In grey levels (of `laplacian`'s result), at least 0; what is equal to it is no edge.
+        threshold: In grey levels (of `laplacian`'s result), at least 0; what is equal to it is no edge. A tensor [N]:
+            of each picture.
         ksize: The Laplacian's kernel: 1 or 3.
 
     Returns:
@@ -55,12 +58,14 @@ def edge_map(x: Tensor, *, smoothing: float = SMOOTHING, threshold: float = THRE
     Raises:
         ValueError: Another number of channels, another kernel, a setting below 0.
     """
-    if not (0 <= smoothing < math.inf and 0 <= threshold < math.inf):
+    of_each = isinstance(threshold, Tensor)
+    if not (0 <= smoothing < math.inf and (of_each or 0 <= threshold < math.inf)):
         raise ValueError(f"expected a smoothing and a threshold of at least 0, got {smoothing} and {threshold}")
     levels = grey(x)
     if smoothing:
         levels = smooth(levels, smoothing)
-    return (laplacian(levels, ksize).abs() > threshold).float()
+    least = threshold[:, None, None, None] if isinstance(threshold, Tensor) else threshold
+    return (laplacian(levels, ksize).abs() > least).float()
 
 
 def grey(x: Tensor) -> Tensor:

@@ -80,6 +80,7 @@ class CG2Real(Recipe):
         self.inputs = inputs
         self.outputs = outputs
         self.skeleton = skeleton
+        self.edge_jitter = settings.edges.jitter
         self.losses = settings.losses
         self.conditional = settings.discriminator.conditional
         self.adversarial = lookup(ADVERSARIAL, settings.losses.adversarial, "adversarial loss")
@@ -150,7 +151,7 @@ class CG2Real(Recipe):
         shown, edges, logits = [condition], None, None
         if self.skeleton is not None:
             picture = getattr(frame, self.skeleton.of)
-            edges = self.skeleton.edges(picture)
+            edges = self.skeleton.edges(picture, self.edge_jitter)
             if "dned" in self.networks:
                 logits = self.skeleton.logits(self.networks["dned"], edges, picture)
             shown.append(edges if logits is None or "dned" not in words else self.skeleton.of_logits(logits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,9 +39,22 @@ class Skeleton:
         return self.network and self.network_input == "photo"
 
     @torch.no_grad()
-    def edges(self, picture: Tensor) -> Tensor:
-        """[N, C, H, W] in [-1, 1] -> [N, 1, H, W], 0 and 1."""
-        return edge_map(picture, smoothing=self.smoothing, threshold=self.threshold, ksize=self.kernel)
+    def edges(self, picture: Tensor, jitter: float = 0.0) -> Tensor:
+        """The Laplacian's edge map of pictures.
+
+        Args:
+            picture: [N, C, H, W] in [-1, 1].
+            jitter: Each picture's threshold is multiplied by a factor drawn from 1 / (1 + jitter) to 1 + jitter, even
+                in its logarithm.
+
+        Returns:
+            [N, 1, H, W] float32, 0 and 1.
+        """
+        threshold: float | Tensor = self.threshold
+        if jitter > 0:
+            drawn = torch.rand(len(picture), device=picture.device) * 2 - 1
+            threshold = self.threshold * (drawn * math.log1p(jitter)).exp()
+        return edge_map(picture, smoothing=self.smoothing, threshold=threshold, ksize=self.kernel)
 
     def logits(
         self, network: nn.Module, edges: Tensor, picture: Tensor | None, weights: Tensor | None = None
