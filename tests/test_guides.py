@@ -97,7 +97,7 @@ def test_a_checkpoint_translates_with_the_edges_of_its_stage(city: City) -> None
     early, late = (city.load("edges", checkpoint=step) for step in ("2", "4"))
     assert early.guides.dned is None and late.guides.dned is not None
     assert set(np.unique(early.edge_picture(source))) == {0, 255}
-    assert len(np.unique(late.edge_picture(source))) > 2
+    assert not {0, 255} & set(np.unique(late.edge_picture(source)))  # it has hardly learnt anything yet
     assert early.translate(label, pictures=source).shape == (*label.shape, 3)
     # the averages are what is used
     state = city.state("edges", 4)
@@ -312,7 +312,7 @@ def test_full_needs_the_weights_of_vgg_and_says_how_to_fetch_them(city: City, mo
 
 def test_the_generator_alone_is_exported_and_not_taken_for_a_run(city: City) -> None:
     file = city.path / "edges.safetensors"
-    result = city.done("weights", "export", "--run", "edges", file)
+    result = city.done("weights", "export", "edges", file)
     assert "the generator alone" in result.err
     city.refused(2, "shown edges or features", by=("weights", "import", file))
 
@@ -321,7 +321,7 @@ def test_onnx_takes_the_channels_of_the_edges_too(city: City) -> None:
     pytest.importorskip("onnxscript")
     onnxruntime = pytest.importorskip("onnxruntime")
     file = city.path / "edges.onnx"
-    city.done("weights", "export", "--run", "edges", file)
+    city.done("weights", "export", "edges", file)
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     translator = city.load("edges")
     assert session.get_inputs()[0].shape[1] == translator.inputs.channels + 1
