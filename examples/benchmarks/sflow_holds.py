@@ -137,7 +137,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, …")
     parser.add_argument("--only", type=int, help="of these seeds this one alone, kept in --work")
     parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--steps-video", type=int, default=500)
+    parser.add_argument("--steps-video", type=int, default=400)
     parser.add_argument("--steps-segmenter", type=int, default=600)
     parser.add_argument("--terms", action="store_true", help="each of the motion terms alone, too")
     parser.add_argument("--device", default="auto")

@@ -95,6 +95,8 @@ _QUICK_HD: Mapping[str, Any] = {
     "generator": {"name": "unet", "width": 16, "blocks": 9, "halvings": None, "upsample": "nearest"},
     "discriminator": {"width": 16},
     "dned": {"width": 4},
+    # noise and how dense edges are would tell the photo's light, which a graphics rendering's edges do not know
+    "edges": {"smoothing": 2.0, "threshold": 3.0, "jitter": 3.0},
     "losses": {"lambda_vgg": 0.0, "lambda_l1": 100.0},
     "weights": {"vgg16": "random"},
     "optimizer": {"rate": 5e-4},
@@ -268,7 +270,12 @@ PRESETS: dict[str, Preset] = {
             "losses": {**_HD["losses"], "lambda_flow": 1.0},
             "train": {"epochs": 40.0},
         },
-        quick={**_QUICK_HD, "train": {"steps": 1000, "ema": 0.99, "checkpoint_every_steps": 500}},
+        # so few steps of the flow loss alone bring texture that moves, and with it as much unsteadiness as they take away
+        quick={
+            **_QUICK_HD,
+            "losses": {**_QUICK_HD["losses"], "lambda_flow": 3.0, "lambda_warp": 30.0},
+            "train": {"steps": 400, "ema": 0.99, "checkpoint_every_steps": 200, "sample_every_steps": 200},
+        },
         builds_on=_PICTURE_MODELS,
     ),
     "pix2pixhd": _sflow(
