@@ -270,7 +270,7 @@ PRESETS: dict[str, Preset] = {
             "losses": {**_HD["losses"], "lambda_flow": 1.0},
             "train": {"epochs": 40.0},
         },
-        # so few steps of the flow loss alone bring texture that moves, and with it as much unsteadiness as they take away
+        # in so few steps the flow loss alone brings texture that moves, and as much unsteadiness as it takes away
         quick={
             **_QUICK_HD,
             "losses": {**_QUICK_HD["losses"], "lambda_flow": 3.0, "lambda_warp": 30.0},
