@@ -28,7 +28,7 @@ from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.divided import splits_of
 from citygan.study.papers import paper_tables
-from citygan.study.parts import REAL_OR_FAKE
+from citygan.study.parts import PRINTED, REAL_OR_FAKE
 from citygan.study.planning import Job, Options, digest_of, folder_of, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, STUDIES, study
@@ -807,8 +807,9 @@ def test_rows_that_make_no_sense_on_a_set_say_so(desk: Street, monkeypatch: pyte
     rows = {row["name"]: row for row in json.loads((desk.path / "lacking" / "study.json").read_text("utf-8"))["rows"]}
     assert rows["sflow"]["edges_of"] == "target photo" and "edges: target photo (quick form) |" in result.out
     assert "the set has no graphics rendering to take them from" in result.out
-    for name, word in (("pix2pixhd", "instance maps"), ("sflow-video", "neighbouring frames"),
-                       ("sflow-of-photo", "graphics rendering"), ("sflow-video-of-photo", "neighbouring frames")):  # fmt: skip
+    words = {"pix2pixhd": "instance maps", "sflow-video": "neighbouring frames", "sflow-of-photo": "graphics rendering",
+             "sflow-video-of-photo": "neighbouring frames"}  # fmt: skip
+    for name, word in words.items():
         assert rows[name]["short"] == "not run: not on this set" and word in rows[name]["reason"]
 
 
