@@ -736,7 +736,7 @@ def test_every_figure_tells_where_its_edges_come_from(desk: Street) -> None:
     assert "| S-Flow video, edges: target photo (quick form) |" in result.out
     assert "'edges: target photo' are shown the edges of the very photo" in result.out
     for one, other in (("sflow", "sflow-of-photo"), ("sflow-video", "sflow-video-of-photo")):
-        assert rows[one]["figures"]["l1.mean.val"] != rows[other]["figures"]["l1.mean.val"]
+        assert rows[one]["figures"]["ssim.mean.val"] != rows[other]["figures"]["ssim.mean.val"]
     for key in ("fid.mean.val", "fvd.mean.val"):
         assert rows["sflow"]["figures"][key]["short"] == "not run: weights missing"
     for name in ("warp-error", "sharpness"):
