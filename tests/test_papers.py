@@ -102,7 +102,7 @@ TEN: dict[str, Any] = {"train.batch": 10}
 MIRRORED: dict[str, Any] = {"augment.jitter": 1.0}
 SCALED: dict[str, Any] = {**MIRRORED, "augment.scale_max": 1.5}
 
-# S-Flow GAN, sections 3.1 to 3.3, and pix2pixHD, sections 3.1 to 3.4, with its public code where the former says nothing
+# S-Flow GAN, sections 3.1 to 3.3, and pix2pixHD, sections 3.1 to 3.4, with its public code where those say nothing
 HD: dict[str, Any] = {
     "recipe": "cg2real", "input.array": "label", "input.encoding": "onehot", "augment.jitter": 1.0,
     "generator.name": "resnet", "generator.norm": "instance", "generator.dropout": 0.0,
