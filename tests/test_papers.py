@@ -102,6 +102,20 @@ TEN: dict[str, Any] = {"train.batch": 10}
 MIRRORED: dict[str, Any] = {"augment.jitter": 1.0}
 SCALED: dict[str, Any] = {**MIRRORED, "augment.scale_max": 1.5}
 
+# S-Flow GAN, sections 3.1 to 3.3, and pix2pixHD, sections 3.1 to 3.4, with its public code where those say nothing
+HD: dict[str, Any] = {
+    "recipe": "cg2real", "input.array": "label", "input.encoding": "onehot", "augment.jitter": 1.0,
+    "generator.name": "resnet", "generator.norm": "instance", "generator.dropout": 0.0,
+    "discriminator.name": "multiscale", "discriminator.norm": "instance", "losses.adversarial": "least-squares",
+    "losses.lambda_l1": 0.0, "losses.lambda_fm": 10.0, "losses.lambda_vgg": 10.0, "optimizer.schedule": "linear",
+}  # fmt: skip
+ONE: dict[str, Any] = {**HD, "discriminator.scales": 1, "generator.halvings": 4}
+EDGES: dict[str, Any] = {**ONE, "edges.shown": True, "dned.from_share": 0.25}
+# it goes on in the second stage, from the first step on
+PAIRS: dict[str, Any] = {
+    **EDGES, "model": "sflow-video", "dned.from_share": 0.0, "video.pairs": True, "train.epochs": 40.0,
+}  # fmt: skip
+
 # study: row: title, the paper's row, what differs from the defaults; None: nothing is trained
 ROWS: dict[str, dict[str, tuple[str, str | None, dict[str, Any] | None]]] = {
     "pix2pix-losses": {
@@ -189,6 +203,24 @@ ROWS: dict[str, dict[str, tuple[str, str | None, dict[str, Any] | None]]] = {
         "l1-cgan": ("L1+cGAN", "L1+cGAN", {}),
         "colourisation": ("Colourisation", "Ours", COLOURED | {"model": "colourisation"}),
     },
+    "sflow": {
+        "pix2pix": ("Pix2pix", "Pix2pix", {}),
+        "pix2pixhd": (
+            "Pix2pixHD", "Pix2pixHD",
+            {**HD, "model": "pix2pixhd", "input.instance_edges": True, "features.shown": True,
+             "generator.name": "local-enhancer", "generator.width": 32, "generator.global_share": 2 / 3,
+             "generator.local_share": 1 / 30, "optimizer.decay_share": 1 / 6,
+             "train.epochs": 300.0},
+        ),
+        "vid2vid": ("Vid2vid", None, None),
+        "sflow-labels": ("S-Flow pictures, labels alone", None, {**ONE, "model": "sflow-labels"}),
+        "sflow": ("S-Flow pictures", "Ours", {**EDGES, "model": "sflow"}),
+        "sflow-of-photo": ("S-Flow pictures, edges: target photo", None, {**EDGES, "model": "sflow"}),
+        "sflow-longer": ("S-Flow pictures, trained on without flow", None, PAIRS),
+        "sflow-video": ("S-Flow video", None, {**PAIRS, "losses.lambda_flow": 1.0}),
+        "sflow-video-of-photo": ("S-Flow video, edges: target photo", None, {**PAIRS, "losses.lambda_flow": 1.0}),
+        "photos": ("Oracle", "Oracle", None),
+    },
 }  # fmt: skip
 
 # rows whose figure stands in another table than the study's: that, and its column
@@ -204,6 +236,14 @@ SSIM = [
     ("SSIM train", "ssim", ("mean",), "train", "train"),
     ("SSIM validation", "ssim", ("mean",), "val", "val"),
     ("SSIM test", "ssim", ("mean",), "test", "test"),
+]
+SFLOW = [
+    ("pixel acc.", "fcn-score", ("pixel_accuracy",), "val", "pixel_accuracy"),
+    ("pixel acc. on Synthia", "printed", ("mean",), "val", "pixel_accuracy"),
+    ("mIoU", "fcn-score", ("class_iou", "mean"), "val", "mean_iou"),
+    ("mIoU on Synthia", "printed", ("mean",), "val", "mean_iou"),
+    ("FID", "fid", ("mean",), "val", "fid"),
+    ("FVD", "fvd", ("mean",), "val", "fvd"),
 ]
 COLUMNS: dict[str, tuple[str, list[tuple[str, str, tuple[str, ...], str, str]]]] = {
     "pix2pix-losses": ("pix2pix-table-1", FCN),
@@ -222,6 +262,7 @@ COLUMNS: dict[str, tuple[str, list[tuple[str, str, tuple[str, ...], str, str]]]]
     "alpha": ("cityscapes-table-1", SSIM),
     "schedule": ("cityscapes-table-1", SSIM),
     "augmentation": ("cityscapes-table-1", SSIM),
+    "sflow": ("sflow-table-1", SFLOW),
     "amt": ("pix2pix-table-4", [("taken for real [%]", "real-or-fake", ("mean",), "val", "map_to_photo")]),
 }
 
@@ -262,7 +303,7 @@ def test_every_row_of_a_study_is_that_of_its_paper(name: str) -> None:
         assert row.elsewhere == ELSEWHERE.get(f"{name} {row.name}")
         # as in table 5 (section 4.1), where colour is given to the very photo that it is compared with
         assert row.same_input == (row.name == "colourisation")
-        assert row.reference == (differs is None)
+        assert (row.reference or row.printed is not None) == (differs is None)
         if differs is not None:
             settings = settings_of(study, row, Options("tiny", False))
             assert _differing(settings) == differs, row.name
@@ -297,7 +338,25 @@ def test_a_tables_figures_come_from_the_row_and_column_of_its_own() -> None:
         [0.42, 0.15, 0.11], [0.22, 0.05, 0.01], [0.57, 0.22, 0.16], [0.64, 0.20, 0.15], [0.66, 0.23, 0.17],
         [0.80, 0.26, 0.21],
     ]  # fmt: skip
-    assert len(paper_tables()) == 8
+    assert len(paper_tables()) == 11
+
+
+def test_the_figures_of_sflow_come_from_three_tables() -> None:
+    study = STUDIES["sflow"]
+    shown = [column for column in study.columns if column.paper is not None]
+    found = {
+        row.name: figures for row in study.rows if any(figures := [study.paper_figure(row, column) for column in shown])
+    }
+    # accuracy, the same on Synthia, mIoU, the same on Synthia, FID, FVD
+    assert found == {
+        "pix2pix": [0.7279, 0.54, 0.5324, 0.36, 116.69, None],
+        "pix2pixhd": [0.81, 0.79944, 0.67, 0.55955, 71.21, None],
+        "vid2vid": [None, None, None, None, 154.36, 0.706],
+        "sflow": [0.83, None, 0.69, 0.740040, 69.25, None],
+        "sflow-video": [None, None, None, None, 69.81, 0.326],
+        "photos": [0.86, 0.913132, 0.701, 0.8419, None, None],
+    }
+    assert study.where == "S-Flow GAN, section 4; table 1, table 2, table 3"
 
 
 def test_only_rows_from_published_weights_start_from_them() -> None:

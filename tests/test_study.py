@@ -28,7 +28,7 @@ from citygan.metrics import METRICS
 from citygan.presets import PRESETS
 from citygan.study.divided import splits_of
 from citygan.study.papers import paper_tables
-from citygan.study.parts import REAL_OR_FAKE
+from citygan.study.parts import PRINTED, REAL_OR_FAKE
 from citygan.study.planning import Job, Options, digest_of, folder_of, plan, settings_of
 from citygan.study.record import record_of
 from citygan.study.rows import QUICK_JUDGE, STUDIES, study
@@ -62,6 +62,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         patch.setattr("citygan.study.planning.QUICK_JUDGE", short)
         prepared_set(path / "data" / "tiny", test=2)
         prepared_set(path / "data" / "fifty", val=50)  # as many as trials of real or fake need
+        prepared_set(path / "data" / "frames", frames=True)
         yield Street(path)
 
 
@@ -76,11 +77,16 @@ def refused(desk: Street, *words: str, by: tuple[str, ...]) -> None:
     assert sorted(desk.path.iterdir()) == before
 
 
+def words_of(name: str) -> list[str]:
+    """Of a tiny form of a study, on a set that has what its rows need."""
+    of_set = "fifty" if STUDIES[name].has_trials else "frames" if name == "sflow" else "tiny"
+    return [of_set if word == "tiny" else word for word in TINY]
+
+
 def ran(desk: Street, name: str) -> tuple[Result, dict[str, Any]]:
     """The study, run once in the whole session."""
     if name not in RAN:
-        words = [("fifty" if STUDIES[name].has_trials else "tiny") if word == "tiny" else word for word in TINY]
-        RAN[name] = desk.run("study", name, *words)
+        RAN[name] = desk.run("study", name, *words_of(name))
     return RAN[name], json.loads((desk.path / "studies" / name / "study.json").read_text("utf-8"))
 
 
@@ -92,9 +98,11 @@ def test_every_row_runs(desk: Street, name: str) -> None:
     result, record = ran(desk, name)
     assert result.code == 0, result.err
     for row, told in zip(STUDIES[name].rows, record["rows"], strict=True):
-        assert told["title"] == row.title
+        assert told["title"].partition(", edges: ")[0] == row.title.partition(", edges: ")[0]
         if row.reference:
             assert told["status"] == "reference"
+        elif row.printed is not None:
+            assert told["status"] == "not run" and told["reason"] == row.printed
         elif row.from_weights:
             assert told["short"] == "not run: weights missing" and "--init" in told["reason"]
         else:
@@ -549,22 +557,33 @@ def test_every_row_is_a_preset_with_settings(name: str) -> None:
         for quick in (False, True):
             settings_of(chosen, row, Options("tiny", quick))
     for column in chosen.columns:
-        assert column.metric in METRICS or column.metric in ("fcn-score", REAL_OR_FAKE)
+        assert column.metric in METRICS or column.metric in (REAL_OR_FAKE, PRINTED)
         if column.paper is not None:
-            assert chosen.paper is not None and column.paper in chosen.paper.columns
+            assert column.paper in chosen.paper_of(column).columns
     for row in chosen.rows:
+        for other in (row.starts_from, row.scores):
+            assert other is None or chosen.row(other).runs
+        if row.starts_from is not None:
+            assert chosen.row(row.starts_from).preset in PRESETS[row.preset].builds_on
+        for table, name_there in row.in_tables.items():
+            assert name_there in paper_tables()[table].rows
         if row.elsewhere is not None:
             assert paper_tables()[row.elsewhere[0]].figure(row.paper or "", row.elsewhere[1]) is not None
         elif row.paper is not None:
             assert chosen.paper is not None and row.paper in chosen.paper.rows
 
 
+def _pictures(settings: Settings) -> int:
+    """That a run learns from."""
+    return (settings.train.steps or 0) * settings.train.batch * (2 if settings.video.pairs else 1)
+
+
 @each_study
 def test_a_quick_study_is_short_however_many_rows_it_has(name: str) -> None:
-    jobs = plan(STUDIES[name], OPTIONS, "0")
-    pictures = sum((job.settings.train.steps or 0) * job.settings.train.batch * job.row.cost for job in jobs)
-    assert 0 < pictures < 7_000
-    counts = {(job.settings.train.steps or 0) * job.settings.train.batch // job.row.length for job in jobs}
+    jobs = [job for job in plan(STUDIES[name], OPTIONS, "0") if job.row.scores is None]
+    learnt = [(job, _pictures(job.settings)) for job in jobs]
+    assert 0 < sum(pictures * job.row.cost for job, pictures in learnt) < 7_000 * STUDIES[name].minutes / 15
+    counts = {pictures // job.row.length for job, pictures in learnt}
     assert len(counts) == 1, "every row of a table learns from as many pictures"
 
 
@@ -585,8 +604,10 @@ def test_studies_share_the_rows_that_they_have_in_common(quick: bool) -> None:
 
 @each_study
 def test_rows_of_a_study_are_different_runs(name: str) -> None:
-    values = [job.settings.to_dict() for job in plan(STUDIES[name], Options("tiny", False), "0")]
+    jobs = [job for job in plan(STUDIES[name], Options("tiny", False), "0") if job.row.scores is None]
+    values = [job.settings.to_dict() for job in jobs]
     assert all(values[i] != values[j] for i in range(len(values)) for j in range(i))
+    assert len({job.digest for job in jobs}) == len(jobs)
 
 
 def test_weights_to_start_from_are_known_wherever_they_lie(tmp_path: Path) -> None:
@@ -629,11 +650,12 @@ def test_the_papers_tables_agree_with_the_papers_text(shared: Path) -> None:
     papers = {
         "pix2pix": shared / "papers" / "004_pix2pix.txt",
         "cityscapes": shared / "papers" / "001_image-to-image-translation-for-cityscapes.txt",
+        "sflow": shared / "papers" / "003_s-flow-gan.txt",
     }
     texts = {name: path.read_text("utf-8").replace("\\times", "x").replace(" x ", "x") for name, path in papers.items()}
     checked = 0
     for name, table in paper_tables().items():
-        if table.unit == "percent" or table.unsure:
+        if table.unit == "percent" or table.unsure or table.mixed:
             continue
         for row, figures in table.rows.items():
             digits = 3 if name.startswith("cityscapes") else 2
@@ -642,6 +664,164 @@ def test_the_papers_tables_agree_with_the_papers_text(shared: Path) -> None:
             checked += 1
     assert checked == 6 + 4 + 4 + 3 + 6
     assert [name for name, table in paper_tables().items() if table.unsure] == ["pix2pix-figure-7"]
+
+
+def test_sflows_tables_agree_with_the_papers_text(shared: Path) -> None:
+    """They stand on their sides there, row after row of figures under the rows' names."""
+    text = (shared / "papers" / "003_s-flow-gan.txt").read_text("utf-8")
+    for number, beginning in ((1, "Cityscapes\tPix2pix"), (2, "Synthia\tPix2pix"), (3, "FID,FVD\tPix2pix")):
+        table = paper_tables()[f"sflow-table-{number}"]
+        block = text[text.index(beginning) : text.index(f"Table {number}:")]
+        assert block.splitlines()[0].split("\t")[1:] == list(table.rows)
+        printed = [float(figure) for figure in re.findall(r"(?<![\w.])\d*\.\d+", block)]
+        there = [figures[k] for k in range(2) for figures in table.rows.values() if figures[k] is not None]
+        assert printed == there, "line by line, with the missing ones left out"
+
+
+# rows that go on from another's run, and rows that score one in another way
+
+
+FRAMES = ("--data", "frames", *TINY[2:])
+
+
+def test_a_video_row_is_known_by_the_run_that_it_goes_on_from() -> None:
+    chosen = STUDIES["sflow"]
+
+    def jobs(*assigned: str, seeds: int = 1) -> dict[tuple[str, int], Job]:
+        found = plan(chosen, Options("tiny", True, seeds=seeds, assigned=assigned), "0")
+        return {(job.row.name, job.settings.seed): job for job in found}
+
+    two = jobs(seeds=2)
+    for seed in (0, 1):
+        start, video, longer = (two[name, seed] for name in ("sflow", "sflow-video", "sflow-longer"))
+        assert video.start == start == longer.start and start.start is None
+        assert video.settings.losses.lambda_flow == 1 and longer.settings.losses.lambda_flow == 0
+        assert two["sflow-of-photo", seed].name == start.name and two["sflow-video-of-photo", seed].name == video.name
+        assert video.settings.init is None and video.settings.dned.from_share == 0
+        assert video.settings.generator == start.settings.generator
+    assert [job.waits for job in plan(chosen, OPTIONS, "0")] == [0, 0, 0, 0, 1, 1, 1, 2]
+    # another beginning is another run, even where nothing of its own differs
+    settings = two["sflow-video", 0].settings
+    assert digest_of(settings, "0", "a") != digest_of(settings, "0", "b") != digest_of(settings, "0")
+    assert jobs("generator.width=4")["sflow-video", 0].settings.generator.width == 4
+
+
+def test_a_row_is_repeated_by_its_command_after_the_run_that_it_goes_on_from(desk: Street) -> None:
+    record = ran(desk, "sflow")[1]
+    rows = {row["name"]: row for row in record["rows"]}
+    run = f"studies/{rows['sflow']['runs'][0]}"
+    for name in ("sflow-video", "sflow-longer"):
+        assert f"--init {run}" in rows[name]["command"]
+        told = json.loads(desk.done(*rows[name]["command"].split()[1:], "--dry-run", "--json").out)["settings"]
+        assigned = tuple(TINY[i + 1] for i, word in enumerate(TINY) if word == "--set")
+        planned = settings_of(STUDIES["sflow"], STUDIES["sflow"].row(name), Options("frames", True, assigned=assigned))
+        assert {**told, "init": None} == planned.to_dict()
+    other = rows["sflow-of-photo"]
+    assert other["command"] == f"citygan evaluate --run={run} --edges-of=photo"
+    scored = json.loads(desk.done(*other["command"].split()[1:], "--metric", "ssim", "--json").out)
+    assert scored["metrics"]["ssim"]["mean"] == other["figures"]["ssim.mean.val"]["mean"]
+    assert other["runs"] == rows["sflow"]["runs"] and other["seconds"] == [None], "nothing is trained twice"
+    config = (desk.path / "studies" / rows["sflow-video"]["runs"][0] / "config.yaml").read_text("utf-8")
+    assert Path(rows["sflow"]["runs"][0]).name in config, "its settings tell what it went on from"
+
+
+def test_every_figure_tells_where_its_edges_come_from(desk: Street) -> None:
+    result, record = ran(desk, "sflow")
+    rows = {row["name"]: row for row in record["rows"]}
+    assert {name: row["edges_of"] for name, row in rows.items() if row["edges_of"] is not None} == {
+        "sflow": "source pictures", "sflow-longer": "source pictures", "sflow-video": "source pictures",
+        "sflow-of-photo": "target photo", "sflow-video-of-photo": "target photo",
+    }  # fmt: skip
+    assert "| S-Flow video, edges: source pictures (quick form) |" in result.out
+    assert "| S-Flow video, edges: target photo (quick form) |" in result.out
+    assert "'edges: target photo' are shown the edges of the very photo" in result.out
+    for one, other in (("sflow", "sflow-of-photo"), ("sflow-video", "sflow-video-of-photo")):
+        assert rows[one]["figures"]["ssim.mean.val"] != rows[other]["figures"]["ssim.mean.val"]
+    for key in ("fid.mean.val", "fvd.mean.val"):
+        assert rows["sflow"]["figures"][key]["short"] == "not run: weights missing"
+    for name in ("warp-error", "sharpness"):
+        cells = [row["figures"][f"{name}.mean.val"]["mean"] for row in (rows["sflow-video"], rows["photos"])]
+        assert None not in cells and cells[0] != cells[1], "the oracle's is that of the real frames"
+    assert rows["vid2vid"]["paper"]["fvd.mean.val"] == 0.706 and "| 0.81 |" in result.out
+    assert "pixel acc. on Synthia, paper" in result.out and "on Synthia, ours" not in result.out
+
+
+def test_a_video_row_that_is_first_makes_the_run_that_it_goes_on_from(desk: Street) -> None:
+    """As where another process is at the row before it, or has not come to it yet."""
+    data = PreparedSet.open(desk.path / "data" / "frames")
+    assigned = tuple(TINY[i + 1] for i, word in enumerate(TINY) if word == "--set")
+    planned = plan(STUDIES["sflow"], Options("frames", True, assigned=assigned), data.checksum)
+    jobs = {job.row.name: job for job in planned}
+    place = Place(desk.path / "alone", data.path, "cpu")
+    outcome = run_job(jobs["sflow-video"], {"val": ["l1"]}, OPTIONS, place)
+    assert outcome["status"] == "done", outcome
+    names = {path.name for path in place.runs.iterdir() if path.is_dir()}
+    assert names == {jobs["sflow"].name, jobs["sflow-video"].name}
+    assert run_job(jobs["sflow"], {"val": ["l1"]}, OPTIONS, place)["status"] == "done"
+
+
+def test_an_interrupted_study_goes_on_with_a_row_that_waits_for_another(
+    desk: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the row that the video goes on from, and then in the video itself."""
+    whole = STUDIES["sflow"]
+    rows = tuple(whole.row(name) for name in ("sflow", "sflow-of-photo", "sflow-video"))
+    columns = tuple(column for column in whole.columns if column.metric in ("l1", "warp-error"))
+    monkeypatch.setitem(STUDIES, "sflow", dataclasses.replace(whole, rows=rows, columns=columns))
+
+    def stopping_at(model: str) -> Any:
+        def stopped(settings: Any, *arguments: Any, **more: Any) -> None:
+            if settings.model != model:
+                run_training(settings, *arguments, **more)
+                return
+            short = dataclasses.replace(settings, train=dataclasses.replace(settings.train, steps=1))
+            run_training(short, *arguments, **more)
+            raise Interrupted("stopped at step 1", signal_number=2)
+
+        return stopped
+
+    monkeypatch.setattr(TRAINING, stopping_at("sflow"))
+    assert desk.run("study", "sflow", *FRAMES, "--out", "waiting").code == 130
+    told = json.loads((desk.path / "waiting" / "study.json").read_text("utf-8"))["rows"]
+    assert [row["short"] for row in told] == ["not run yet"] * 3 and told[2]["command"] is None
+    monkeypatch.setattr(TRAINING, stopping_at("sflow-video"))
+    assert desk.run("study", "sflow", "--resume", "--out", "waiting").code == 130
+    told = json.loads((desk.path / "waiting" / "study.json").read_text("utf-8"))["rows"]
+    assert [row["status"] for row in told] == ["done", "done", "not run"]
+    monkeypatch.setattr(TRAINING, run_training)
+    desk.done("study", "sflow", "--resume", "--out", "waiting")
+    desk.done("study", "sflow", *FRAMES, "--out", "at-once")
+    found = [json.loads((desk.path / out / "study.json").read_text("utf-8"))["rows"] for out in ("waiting", "at-once")]
+    for row in (*found[0], *found[1]):
+        del row["seconds"]
+    assert found[0] == found[1], "as if it had not been stopped"
+
+
+def test_rows_that_make_no_sense_on_a_set_say_so(desk: Street, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = STUDIES["sflow"]
+    names = ("pix2pixhd", "sflow", "sflow-of-photo", "sflow-video", "sflow-video-of-photo")
+    columns = tuple(column for column in whole.columns if column.metric == "l1")
+    chosen = dataclasses.replace(whole, rows=tuple(map(whole.row, names)), columns=columns)
+    monkeypatch.setitem(STUDIES, "sflow", chosen)
+    result = desk.done("study", "sflow", *TINY, "--out", "lacking")  # neither instances, pairs nor renderings
+    rows = {row["name"]: row for row in json.loads((desk.path / "lacking" / "study.json").read_text("utf-8"))["rows"]}
+    assert rows["sflow"]["edges_of"] == "target photo" and "edges: target photo (quick form) |" in result.out
+    assert "the set has no graphics rendering to take them from" in result.out
+    words = {"pix2pixhd": "instance maps", "sflow-video": "neighbouring frames", "sflow-of-photo": "graphics rendering",
+             "sflow-video-of-photo": "neighbouring frames"}  # fmt: skip
+    for name, word in words.items():
+        assert rows[name]["short"] == "not run: not on this set" and word in rows[name]["reason"]
+
+
+def test_what_a_row_goes_on_from_and_cannot_be_run_is_told(desk: Street) -> None:
+    """In the full form, without the weights of the perceptual loss."""
+    data = PreparedSet.open(desk.path / "data" / "frames")
+    assigned = ("train.steps=1", "generator.width=4", "discriminator.width=4", "dned.width=4", "weights.vgg16=random")
+    options = Options("frames", False, assigned=assigned)
+    [job] = [job for job in plan(STUDIES["sflow"], options, data.checksum) if job.row.name == "sflow-video"]
+    outcome = run_job(job, {}, options, Place(desk.path / "unstarted", data.path, "cpu"))
+    assert outcome["short"] == "not run: weights missing"
+    assert outcome["reason"].startswith("it goes on from 'S-Flow pictures': ") and "vgg19" in outcome["reason"]
 
 
 # the command

@@ -28,7 +28,7 @@ SFLOW = Study(
         Row("sflow-video", "S-Flow video", "sflow-video", in_tables={FRECHET: "Ours-vid"}, starts_from="sflow",
             needs=("pairs",), cost=2.1),
         Row("sflow-video-of-photo", "S-Flow video, edges: target photo", "sflow-video", scores="sflow-video",
-            edges_of="photo"),
+            edges_of="photo", needs=("pairs",)),
         Row("photos", "Oracle", paper="Oracle", reference=True),
     ),
     columns=(
