@@ -266,6 +266,21 @@ COLUMNS: dict[str, tuple[str, list[tuple[str, str, tuple[str, ...], str, str]]]]
     "amt": ("pix2pix-table-4", [("taken for real [%]", "real-or-fake", ("mean",), "val", "map_to_photo")]),
 }
 
+MODELS |= {
+    "sflow": EDGES,
+    "sflow-multiscale": {key: value for key, value in EDGES.items() if key != "discriminator.scales"},
+    "sflow-laplacian": {key: value for key, value in EDGES.items() if key != "dned.from_share"},
+    "sflow-labels": ONE,
+    "sflow-video": {**EDGES, "video.pairs": True, "train.epochs": 40.0, "losses.lambda_flow": 1.0},
+    "pix2pixhd": {
+        **{key: value for key, value in HD.items() if key != "generator.name"},
+        "input.instance_edges": True, "features.shown": True, "generator.name": "local-enhancer",
+        "generator.width": 32, "generator.global_share": 200 / 300, "generator.local_share": 10 / 300,
+        "optimizer.decay_share": 50 / 300, "train.epochs": 300.0,
+    },
+    "pix2pixhd-global": {**ONE, "input.instance_edges": True, "discriminator.scales": 2},
+}  # fmt: skip
+
 
 def _differing(settings: Settings) -> dict[str, Any]:
     """What differs from the defaults, but for where it lies."""

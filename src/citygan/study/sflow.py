@@ -8,7 +8,7 @@ from typing import Any
 from citygan.study.parts import PRINTED, Column, Row, Study
 
 CITYSCAPES, SYNTHIA, FRECHET = "sflow-table-1", "sflow-table-2", "sflow-table-3"
-NO_FLOW: Mapping[str, Any] = {"losses": {"lambda_flow": 0.0}}
+NO_FLOW: Mapping[str, Any] = {"losses": {"lambda_flow": 0.0, "lambda_warp": 0.0}}
 # costs are measured at 256x256, one thread: seconds a picture by those of the quick `pix2pix`; a pair is two pictures
 SFLOW = Study(
     name="sflow",
