@@ -180,10 +180,21 @@ def test_every_block_has_something_that_fills_it() -> None:
         assert len(tables.names(text)) == text.count("<!-- begin:") == text.count("<!-- end:")
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["train", "feed", "ssim", "prepare", "demo-quality", "segmenter-separates", "dned", "sflow-step", "video"],
+KINDS = (
+    "train",
+    "feed",
+    "ssim",
+    "prepare",
+    "demo-quality",
+    "segmenter-separates",
+    "dned",
+    "sflow-step",
+    "video",
+    "sflow-holds",
 )
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
     tables = module(ROOT / "examples" / "benchmarks" / "tables.py")
     pair = {"ours_median_s": 0.5, "theirs_median_s": 1.0, "speedup": 2.0}
@@ -265,10 +276,42 @@ def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
             ],
         },
     }  # fmt: skip
+    named = ("ssim", "psnr", "l1", "gradient", "sharpness", "warp-error", "flicker", "miou", "pixel_accuracy")
+    of_runs = ("labels", "graphics", "photo", "longer", "video")
+    results["sflow-holds"] = {
+        "data": {"name": "streets", "size": "32x32"},
+        "steps": {"pictures": 2, "video": 2, "segmenter": 2},
+        "seeds": [
+            {
+                "seed": seed,
+                "rows": {
+                    **{name: dict.fromkeys(named, 0.5 + seed) for name in of_runs},
+                    "photos": dict.fromkeys(named[4:], 0.75 + seed),
+                },
+            }
+            for seed in range(2)
+        ],
+        "gaps": [
+            {
+                "above": "longer", "below": "video", "figure": "warp-error", "by_seed": [0.1, 0.3], "mean": 0.2,
+                "standard_error": 0.1, "holds": False,
+            }
+        ],
+        "videos": [
+            {"row": "video", "warp_error_share": [-0.1, -0.2], "sharpness_share": [0.05, 0.0], "ssim": [0.01, 0.02]}
+        ],
+    }  # fmt: skip
     record = {"command": "python x.py", "date": "2026-01-01", "device": "a CPU", "versions": {"torch": "2"}}
     filled = tables.blocks({f"{kind}-cpu.json": {**record, "results": results[kind]}})
     assert "a CPU" in filled[kind] and "| --- |" in filled[kind]
     assert filled["others"] == "None." and ("a CPU" in filled["hardware"]) == (kind == "train")
+    if kind == "sflow-holds":
+        lines = filled[kind].splitlines()
+        assert "| photos | - | - | - | - | 0.750 / 1.750 | 0.750 / 1.750 |" in lines
+        assert "| longer | 0.50 / 1.50 | 0.50 / 1.50 | 0.5 / 1.5 | 0.500 / 1.500 |" in lines
+        assert "| video | -10.0% / -20.0% | +5.0% / +0.0% | +0.010 / +0.020 |" in lines
+        assert "| longer - video | warp-error | +0.10 / +0.30 | +0.200 | 0.100 | no |" in lines
+        assert not any(line.startswith(("| flow |", "| warp |")) for line in lines)  # rows of --terms
 
 
 SEPARATES = ("--seeds", "2", "--steps-segmenter", "2", "--steps-translation", "2", "--device", "cpu")

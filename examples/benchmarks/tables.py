@@ -4,8 +4,8 @@
     python examples/benchmarks/tables.py --check    # exit 1 where a table is not what the results say
 
 A table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->` in README.md, docs/benchmarks.md,
-docs/edges.md or docs/segmenters.md. The part of a result's file name before the first `-` or `.` names the benchmark
-that made it: `train-cpu.json` is one of `train`.
+docs/edges.md, docs/segmenters.md or docs/sflow.md. The part of a result's file name before the first `-` or `.` names
+the benchmark that made it: `train-cpu.json` is one of `train`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "edges", "segmenters")))
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("benchmarks", "edges", "segmenters", "sflow")))
 RESULTS = ROOT / "examples" / "benchmarks" / "results"
 NOTHING = "No results of this benchmark have been recorded yet."
 CITYSCAPES_PICTURES, PAPER_EPOCHS, PAPER_WIDTH = 2975, 200, 64
@@ -279,25 +279,83 @@ def _segmenter_separates(results: Any) -> str:
         [row, *(" / ".join(f"{each['rows'][row][name]:.3f}" for each in seeds) for name in figures)]
         for row in seeds[0]["rows"]
     ]
-    verdict = {True: "yes", False: "no", None: "one seed"}
-    gaps = [
-        [
-            f"{gap['above']} - {gap['below']}",
-            figures[gap["figure"]],
-            " / ".join(f"{value:+.3f}" for value in gap["by_seed"]),
-            f"{gap['mean']:+.4f}",
-            "-" if gap["standard_error"] is None else f"{gap['standard_error']:.4f}",
-            verdict[gap["holds"]],
-        ]
-        for gap in results["gaps"]
-    ]
-    header = ("gap", "figure", "one a seed", "mean", "standard error", "above two of these")
     steps, images = results["steps"], seeds[0]["images"]
     made = (
         f"{results['data']['name']} at {results['data']['size']}, {images} pictures of val; quick forms, "
         f"{steps['segmenter']} steps of unet-seg, {steps['translation']} of pix2pix."
     )
-    return f"{made}\n\n" + table(("one figure a seed", *figures.values()), rows) + "\n\n" + table(header, gaps, left=2)
+    return f"{made}\n\n" + table(("one figure a seed", *figures.values()), rows) + "\n\n" + _gaps(results, figures)
+
+
+def _gaps(results: Any, titles: Mapping[str, str], digits: Mapping[str, int] = {}) -> str:
+    """The paired differences of two rows, with what each figure is called and the decimals of one seed's (3)."""
+    verdict = {True: "yes", False: "no", None: "one seed"}
+    rows = []
+    for gap in results["gaps"]:
+        places = digits.get(gap["figure"], 3)
+        rows.append(
+            [
+                f"{gap['above']} - {gap['below']}",
+                titles[gap["figure"]],
+                " / ".join(f"{value:+.{places}f}" for value in gap["by_seed"]),
+                f"{gap['mean']:+.{places + 1}f}",
+                "-" if gap["standard_error"] is None else f"{gap['standard_error']:.{places + 1}f}",
+                verdict[gap["holds"]],
+            ]
+        )
+    return table(("gap", "figure", "one a seed", "mean", "standard error", "above two of these"), rows, left=2)
+
+
+def _sflow_holds(results: Any) -> str:
+    seeds, steps = results["seeds"], results["steps"]
+    titles = {
+        "ssim": "SSIM", "psnr": "PSNR [dB]", "l1": "L1", "gradient": "gradient", "miou": "mIoU",
+        "pixel_accuracy": "pixel acc.", "warp-error": "warp-error", "flicker": "flicker", "sharpness": "sharpness",
+    }  # fmt: skip
+    digits = {"psnr": 2, "l1": 2, "warp-error": 2, "flicker": 2, "sharpness": 1}
+
+    def shown(names: Sequence[str], figures: Sequence[str]) -> list[list[str]]:
+        # the photos have no figure of a comparison with themselves
+        return [
+            [name]
+            + [
+                " / ".join(f"{each['rows'][name][key]:.{digits.get(key, 3)}f}" for each in seeds)
+                if key in seeds[0]["rows"][name]
+                else "-"
+                for key in figures
+            ]
+            for name in names
+            if name in seeds[0]["rows"]
+        ]
+
+    pictures = ("ssim", "psnr", "l1", "gradient", "miou", "pixel_accuracy")
+    motion = ("warp-error", "flicker", "sharpness", "ssim")
+    videos = [
+        [
+            row["row"],
+            *(" / ".join(f"{share:+.1%}" for share in row[key]) for key in ("warp_error_share", "sharpness_share")),
+            " / ".join(f"{value:+.3f}" for value in row["ssim"]),
+        ]
+        for row in results["videos"]
+    ]
+    made = (
+        f"{results['data']['name']} at {results['data']['size']}, split val; quick forms, {steps['pictures']} steps of "
+        f"the picture models, {steps['video']} more of pairs of frames, {steps['segmenter']} of unet-seg."
+    )
+    parts = [
+        made,
+        table(
+            ("pictures, one figure a seed", *(titles[key] for key in pictures)),
+            shown(("labels", "graphics", "photo", "photos"), pictures),
+        ),
+        table(
+            ("videos, one figure a seed", *(titles[key] for key in motion)),
+            shown(("graphics", "longer", "video", "flow", "warp", "photos"), motion),
+        ),
+        table(("against longer, one a seed", "warp-error", "sharpness", "SSIM"), videos),
+        _gaps(results, titles, digits),
+    ]
+    return "\n\n".join(parts)
 
 
 def _dned(results: Any) -> str:
@@ -357,6 +415,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "demo-quality": _demo_quality,
     "segmenter-separates": _segmenter_separates,
     "dned": _dned,
+    "sflow-holds": _sflow_holds,
 }
 
 
