@@ -420,6 +420,9 @@ def refusals() -> Iterator[tuple[dict[str, Any], type[Exception], str]]:
     yield {"edges": {"of": "source"}, "without": ("source",)}, DataError, "no source pictures to take edges from"
     yield {"video": {"pairs": True}, "frames": ((0, 2, 4),)}, DataError, "numbers one after the other"
     yield {"video": {"pairs": True, "masked": True}, "without": ("flow", "occlusion")}, DataError, "video.masked needs"
+    warp = {"video": {"pairs": True}, "losses": {"lambda_warp": 30.0}}
+    for without in ("flow", "occlusion"):
+        yield {**warp, "without": (without,)}, DataError, r"lambda_warp needs.*--flow, or --set losses.lambda_warp=0"
     yield {"losses": {"lambda_flow": 1.0}}, UsageError, "learnt from pairs of frames"
     yield {"edges": {"shown": False}}, UsageError, "an edge network without edges"
     yield {"recipe": "pix2pix"}, UsageError, "of the recipe cg2real, and this is pix2pix"
