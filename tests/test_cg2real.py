@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from citygan.batch import Batch
 from citygan.building import Built, build
-from citygan.companionsettings import CONCENTRATION, KERNEL, SMOOTHING, THRESHOLD
+from citygan.companionsettings import KERNEL, SMOOTHING, THRESHOLD
 from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, UsageError
@@ -413,7 +413,6 @@ def test_defaults_of_settings_are_those_of_the_operators() -> None:
     """Settings import nothing that needs torch, so the numbers stand in both places."""
     assert (SMOOTHING, THRESHOLD, KERNEL) == (ops_edges.SMOOTHING, ops_edges.THRESHOLD, ops_edges.KSIZE)
     assert Skeleton("photo", SMOOTHING, THRESHOLD, KERNEL).concentration > 0
-    assert Settings().dned.concentration == CONCENTRATION
 
 
 def refusals() -> Iterator[tuple[dict[str, Any], type[Exception], str]]:
