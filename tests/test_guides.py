@@ -90,6 +90,9 @@ def test_the_stage_is_part_of_the_run(city: City) -> None:
     told = [line["phase"] for line in lines if "phase" in line]
     assert told == ["laplacian", "laplacian", "dned", "dned"]
     assert [city.state("edges", step)["phase"] for step in (2, 4)] == ["laplacian", "dned"]
+    marked = "Phases of the training, marked by dashed lines in the curves: laplacian, then dned (logged from step 3)."
+    assert marked in (city.path / "runs/edges/report.html").read_text()
+    assert "Phase of the training: dned." in (city.path / "runs/video/report.html").read_text()  # in it from the start
 
 
 def test_a_checkpoint_translates_with_the_edges_of_its_stage(city: City) -> None:
