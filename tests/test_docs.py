@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import os
@@ -179,7 +180,18 @@ def test_every_block_has_something_that_fills_it() -> None:
         assert len(tables.names(text)) == text.count("<!-- begin:") == text.count("<!-- end:")
 
 
-KINDS = ("train", "feed", "ssim", "prepare", "demo-quality", "segmenter-separates", "dned", "sflow-holds")
+KINDS = (
+    "train",
+    "feed",
+    "ssim",
+    "prepare",
+    "demo-quality",
+    "segmenter-separates",
+    "dned",
+    "sflow-step",
+    "video",
+    "sflow-holds",
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -241,6 +253,25 @@ def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
                             "bce": 1.5, "f": 0.6, "precision": 0.5, "recall": 0.7, "f_at_half": 0.6, "diversity": 0.0,
                         }
                     },
+                }
+            ],
+        },
+        "sflow-step": {
+            "width": 16, "batch": 1, "precision": "float32", "threads": 2,
+            "rows": [
+                {
+                    "row": "without VGG", "size": "512x256", "median_s": 0.25, "ratio": 0.4, "beside": "sflow",
+                    "peak_mb": 900.0,
+                },
+                {"row": "alone", "size": "512x256", "median_s": 2.0},
+            ],
+        },
+        "video": {
+            "width": 64, "threads": 2, "memory": {"frames_10_mb": 90.0, "frames_10000_mb": 91.0},
+            "rows": [
+                {
+                    "size": "512x256", "batch": 1, "codec": "H.264", "translate_frames_per_s": 2.0,
+                    "film_frames_per_s": 1.9, "write_frames_per_s": 99.0,
                 }
             ],
         },
@@ -362,6 +393,56 @@ def test_the_edge_networks_are_scored_beside_the_identity(
     monkeypatch.setattr(sys, "argv", [*command, "--data", str(prepared_set(tmp_path / "tiny"))])
     with pytest.raises(SystemExit, match="no photos or no graphics pictures in its train split"):
         dned.main()
+
+
+def test_the_steps_of_sflow_differ_by_what_is_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each row leaves out the terms that it names and no other."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "benchmarks"))
+    steps, out = module(ROOT / "examples" / "benchmarks" / "sflow_step.py"), tmp_path / "sflow-step-cpu.json"
+    every = [*steps.ROWS, *steps.LARGE_ROWS]
+    tiny = ("--size", "32x32", "--large", "64x64", "--width", "2", "--repeats", "1", "--warmup", "0")
+    command = ["x.py", "--out", str(out), *tiny]
+    measured = []
+    monkeypatch.setattr(steps, "peak_memory_mb", lambda code, device: measured.append(code) or 100.0)
+    monkeypatch.setattr(sys, "argv", [*command, "--rows", *every, "--memory"])
+    steps.main()
+    record = json.loads(out.read_text("utf-8"))
+    rows = {row["row"]: row for row in record["results"]["rows"]}
+    assert list(rows) == every and all(row["median_s"] > 0 and row["peak_mb"] == 100 for row in rows.values())
+    whole = {"g_gan", "d_real", "d_fake", "g_fm", "g_vgg", "dned"}
+    without = {
+        "sflow": set(),
+        "first stage": set(),
+        "without VGG": {"g_vgg"},
+        "without feature matching": {"g_fm"},
+        "without GAN and feature matching": {"g_gan", "d_real", "d_fake", "g_fm"},
+        "without edge network": {"dned"},
+        "without edges": {"dned"},
+        "discriminators at three scales": set(),
+        "pairs without flow loss": set(),
+        "local enhancer": set(),
+        "local enhancer without VGG": {"g_vgg"},
+    }
+    terms = {name: set(row["terms"]) for name, row in rows.items()}
+    assert {name: terms.pop(name) for name in without} == {name: whole - less for name, less in without.items()}
+    assert terms == {"sflow-video": whole | {"g_flow"}, "pairs with warp loss instead": whole | {"g_warp"}}
+    assert {rows[name]["size"] for name in steps.ROWS} == {"32x32"} and rows["local enhancer"]["size"] == "64x64"
+    assert rows["pairs without flow loss"]["beside"] == "sflow-video" and rows["sflow"]["ratio"] == 1
+    filled = module(ROOT / "examples" / "benchmarks" / "tables.py").blocks({out.name: record})
+    assert "| without VGG | 32x32 |" in filled["sflow-step"] and filled["others"] == "None."
+    # without CUDA there is no large picture unless it is asked for, and what a row is compared with may be left out
+    monkeypatch.setattr(sys, "argv", [*command, "--rows", "without VGG"])
+    steps.main()
+    (row,) = json.loads(out.read_text("utf-8"))["results"]["rows"]
+    assert row["row"] == "without VGG" and "ratio" not in row and "peak_mb" not in row
+    # what a fresh process is given runs
+    assert len(measured) == len(every)
+    data = steps.city(tmp_path, (32, 32))
+    monkeypatch.setattr(steps, "peak_memory_mb", module(ROOT / "examples" / "benchmarks" / "timing.py").peak_memory_mb)
+    arguments = argparse.Namespace(width=2, batch=1, device="cpu", bf16=False)
+    assert 50 < steps.memory(data, "without VGG", arguments) < 10_000
 
 
 def test_a_block_is_filled_once_and_for_all() -> None:

@@ -93,15 +93,44 @@ def test_camvid_as_opencv_to_rounding(shared: Path, name: str) -> None:
         assert np.median(found) < 1e-5 and found.max() < 0.01
 
 
-def test_frames_all_over_camvid_as_opencv(shared: Path) -> None:
-    """In one pair of twelve there is a spot where a rounding decides whether a position lies within the picture.
+def unsteady(
+    first: np.ndarray, second: np.ndarray, settings: FarnebackSettings, flow: np.ndarray, places: np.ndarray
+) -> np.ndarray:
+    """Of some places those where OpenCV's own flow changes by 0.005 px for at most 1e-4 of a grey level: bool [H, W].
 
-    There OpenCV's own flow changes as much when a hundred-thousandth of a grey level is added.
+    Each draw adds as much to some pixels and takes it from the others; float32 has steps of 1.5e-5 there.
     """
-    frames = camvid(shared)
+    random = np.random.default_rng(0)
+    found = np.zeros(flow.shape[:2], bool)
+    for draw in range(48):
+        amount = np.array((1e-5, 3e-5, 1e-4), np.float32)[draw % 3]
+        both = [frame + random.choice((-amount, amount), frame.shape) for frame in (first, second)]
+        found |= apart(opencv(*both, settings), flow) > 0.005
+        if found[places].all():
+            break
+    return found & places
+
+
+@pytest.mark.parametrize("name", ["default", "box"])
+def test_every_frame_of_camvid_as_opencv_but_where_roundings_decide(shared: Path, name: str) -> None:
+    """Whether a position lies within the picture is yes or no, and OpenCV's positions are rounded to float32.
+
+    Positions that fall on the border but for a rounding: a spot a window wide, in less than one pair of ten. There
+    OpenCV's flow jumps likewise when its input changes by next to nothing. Nowhere else may it differ.
+    """
+    frames, settings = camvid(shared), VARIANTS[name]
     assert len(frames) > 100
-    found = np.stack([apart(ours(*pair, DEFAULT), opencv(*pair, DEFAULT)) for pair in list(pairwise(frames))[::9]])
-    assert np.median(found) < 1e-5 and (found >= 0.01).mean() < 1e-4
+    medians, counts = [], []
+    for first, second in pairwise(frames):
+        theirs = opencv(first, second, settings)
+        found = apart(ours(first, second, settings), theirs)
+        places = found >= 0.01
+        medians.append(np.median(found))
+        counts.append(int(places.sum()))
+        if places.any():
+            assert unsteady(first, second, settings, theirs, places)[places].all()
+    assert np.max(medians) < 1e-5
+    assert np.count_nonzero(counts) < 0.1 * len(counts) and sum(counts) < 1e-4 * len(counts) * frames[0].size
 
 
 @each_variant

@@ -23,6 +23,7 @@ PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("benchm
 RESULTS = ROOT / "examples" / "benchmarks" / "results"
 NOTHING = "No results of this benchmark have been recorded yet."
 CITYSCAPES_PICTURES, PAPER_EPOCHS, PAPER_WIDTH = 2975, 200, 64
+FILMED = ("translate", "film", "write")
 TRANSLATIONS = ("translate_paper", "translate_deterministic")
 
 Record = dict[str, Any]
@@ -212,6 +213,36 @@ def _flow(results: Any) -> str:
     return text
 
 
+def _sflow_step(results: Any) -> str:
+    header = ["step", "size", "time [ms]", "ratio", "to", "peak memory [MB]"]
+    rows = [
+        [
+            row["row"],
+            row["size"],
+            _milliseconds(row["median_s"]),
+            f"{row['ratio']:.2f}" if "ratio" in row else "-",
+            row.get("beside", "-"),
+            f"{row['peak_mb']:.0f}" if "peak_mb" in row else "-",
+        ]
+        for row in results["rows"]
+    ]
+    made = f"Width {results['width']}, batch {results['batch']}, {results['precision']}, threads: {results['threads']}."
+    return f"{made}\n\n" + table(header, rows, left=2)
+
+
+def _video(results: Any) -> str:
+    rows = [
+        [row["size"], row["batch"], row["codec"], *(_speed(row[f"{name}_frames_per_s"]) for name in FILMED)]
+        for row in results["rows"]
+    ]
+    made = f"Width {results['width']}, threads: {results['threads']}."
+    text = f"{made}\n\n" + table(("size", "batch", "coder", *(f"{name} [frames/s]" for name in FILMED)), rows, left=3)
+    if results.get("memory"):
+        few, many = (results["memory"][f"frames_{count}_mb"] for count in (10, 10_000))
+        text += f"\n\nPeak memory of fresh processes in MB: 10 frames {few:.0f}, 10,000 frames {many:.0f}."
+    return text
+
+
 def _demo_quality(results: Any) -> str:
     metrics = list(results["mean_colour"])
     digits = {"psnr": 2, "l1": 2}
@@ -379,6 +410,8 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "ssim": _ssim,
     "prepare": _prepare,
     "flow": _flow,
+    "sflow-step": _sflow_step,
+    "video": _video,
     "demo-quality": _demo_quality,
     "segmenter-separates": _segmenter_separates,
     "dned": _dned,

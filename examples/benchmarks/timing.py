@@ -51,10 +51,14 @@ def compare(times: dict[str, list[float]], ours: str, theirs: str) -> dict[str, 
     }
 
 
-def peak_memory_mb(code: str) -> float:
-    """Peak resident memory of a fresh process that runs `code`, in MB."""
-    # not getrusage: its peak is handed down from the process that started this one
-    report = "\nprint('PEAK', next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+def peak_memory_mb(code: str, device: str = "cpu") -> float:
+    """Peak memory of a fresh process that runs `code`, in MB: resident, or what it had allocated on a CUDA device."""
+    if device.startswith("cuda"):
+        report = f"\nimport torch\nprint('PEAK', torch.cuda.max_memory_allocated({device!r}) // 1024)"
+    else:
+        # not getrusage: its peak is handed down from the process that started this one
+        file = "open('/proc/self/status')"
+        report = f"\nprint('PEAK', next(line.split()[1] for line in {file} if line.startswith('VmHWM')))"
     done = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, check=True)
     return int(done.stdout.rsplit("PEAK", 1)[1]) / 1024
 

@@ -23,10 +23,11 @@ import numpy as np
 from citygan.assembling import Progress, Result, Work, result_of, run_name, same_data, set_of_settings, versions
 from citygan.baseline import fit_painter, no_painter
 from citygan.data.labels import ClassTable
-from citygan.data.store import WHAT, PreparedSet, Split, resolve_set
+from citygan.data.store import PreparedSet, Split, resolve_set
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.featurefile import FeatureFile
 from citygan.foldertrios import FolderTrios
+from citygan.guides import edges_said
 from citygan.metrics import Metric, Setup
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
@@ -327,10 +328,8 @@ def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
 
 def _edges_protocol(translator: Translator, part: Split) -> dict[str, Any]:
     """Where the edges come from that a run was shown."""
-    array = translator.guides.edges_from(part)
-    if array is None:
-        return {}
-    return {"edges_of": "target photo" if array == translator.output_kind else WHAT[array]}
+    said = edges_said(translator.guides, part, translator.output_kind)
+    return {} if said is None else {"edges_of": said}
 
 
 def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:

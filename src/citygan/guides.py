@@ -143,6 +143,18 @@ class Guides:
         return self.encoder.draw(instance, label, sample_seed(self.seed, sample))
 
 
+def edges_said(guides: Guides, split: Split, painted: str) -> str | None:
+    """What the edges are of that a generator is shown of a split, in words; None where it is shown none.
+
+    Args:
+        painted: The array that it paints: the edges of that very picture leak it.
+    """
+    array = guides.edges_from(split)
+    if array is None:
+        return None
+    return f"target {array}" if array == painted else WHAT[array]
+
+
 def sample_seed(seed: int, sample: int) -> int:
     """Of the draws of one sample."""
     return int(np.random.SeedSequence((seed, 2, sample)).generate_state(1, np.uint64)[0] >> 1)

@@ -85,6 +85,7 @@ def _validation(run: Path) -> str:
         rows.append(f"<tr><td>step {step}{marks}{_cells(figures, '', columns)}</tr>")
         if about:
             on = f" on {counted(about['pictures'], 'picture')} of the split {about['split']}"
+            on += f", edges of the {about['edges_of']}" if about.get("edges_of") else ""
         if figures.get(f"mean_colour_{columns[0][1]}") is not None:
             beside = about.get("beside") or "mean-colour painting"
             painting = f"<tr><td>{_text(beside)}{_cells(figures, 'mean_colour_', columns)}</tr>"

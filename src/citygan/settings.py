@@ -263,6 +263,12 @@ class LossSettings:
                 for name in names
             ),
             (weights != (0, 0, 0), "losses", "all weights 0", "one of lambda_gan, lambda_l1 and lambda_vgg above 0"),
+            (
+                self.lambda_fm == 0 or self.lambda_gan > 0,
+                "losses.lambda_fm",
+                self.lambda_fm,
+                "0 with lambda_gan 0: what would be matched is the discriminator's",
+            ),
             (not alone, "losses.reconstruction", "none", "l1 or mse with lambda_gan 0"),
         )
 

@@ -262,6 +262,7 @@ class _Run:
                 "split": self.validation.name,
                 "pictures": min(len(self.validation), self.settings.train.validation_pictures),
                 "beside": self.trial.beside,
+                **({} if self.trial.edges_of is None else {"edges_of": self.trial.edges_of}),
             },
             "data": {
                 "name": self.data.name,

@@ -13,7 +13,7 @@ from citygan.building import Built
 from citygan.config import Settings
 from citygan.data.labels import ClassTable
 from citygan.data.store import PreparedSet, Split
-from citygan.guides import Guides
+from citygan.guides import Guides, edges_said
 from citygan.infer import Translator
 from citygan.metrics.labelled import painted_ids
 from citygan.metrics.miou import confusion, segmentation_figure
@@ -37,12 +37,14 @@ class Trial(Protocol):
         titles: Of the columns of a sample sheet.
         score: The figure that decides which checkpoint is the best.
         beside: What stands beside the figures.
+        edges_of: The pictures that the edges come from which a generator is shown; None: it is shown none.
     """
 
     kind: str
     titles: tuple[str, ...]
     score: str
     beside: str | None
+    edges_of: str | None
 
     def row(self, index: int) -> list[UInt8]:
         """A picture of the validation split, for the sample sheet."""
@@ -79,8 +81,10 @@ class GeneratorTrial:
         self.inputs, self.outputs = built.inputs, built.outputs
         self.painting: dict[str, float] | None = None
         self.beside: str | None = None
+        self.edges_of: str | None = None
         if built.skeleton is not None:
             self.titles = ("input", "edges", "generated", "real")
+            self.edges_of = edges_said(Guides(built.skeleton), split, built.outputs.array)
 
     def translator(self) -> Translator:
         """The network, used exactly as `citygan translate` would."""
@@ -180,6 +184,7 @@ class SegmenterTrial:
     titles: tuple[str, ...] = ("photo", "predicted", "true")
     score = "miou"
     beside: str | None = None
+    edges_of: str | None = None
 
     def __init__(self, settings: Settings, data: PreparedSet, built: Built, engine: Engine, split: Split) -> None:
         assert data.classes is not None
