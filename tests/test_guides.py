@@ -232,6 +232,18 @@ def test_samples_of_features_differ_by_seed_and_number(city: City) -> None:
 # what is refused
 
 
+def test_a_run_that_needs_instances_tells_where_they_are_looked_for(city: City) -> None:
+    told = city.run("translate", "labels", "not made", "--run", "features")
+    assert told.code == 3 and not (city.path / "not made").exists()
+    assert "no instance map belongs to it" in told.err and "Give the folder above: labels/ and instances/" in told.err
+    for kind, array in (("labels", "label"), ("instances", "instance")):  # and there they are found
+        (city.path / "scenes" / kind).mkdir(parents=True)
+        (city.path / "scenes" / kind / "0.png").write_bytes(encode_png(city.val(array)))
+    city.done("translate", "scenes", "of scenes", "--run", "features")
+    expected = city.load("features").translate(city.val("label"), instances=city.val("instance"))
+    assert np.array_equal(read_photo(city.path / "of scenes" / "labels" / "0.png"), expected)
+
+
 def test_an_array_without_edges_is_told_what_to_give(city: City) -> None:
     label, source = city.val("label"), city.val("source")
     translator = city.load("edges")
