@@ -313,9 +313,11 @@ def test_video_goes_on_from_the_newest_fitting_run_with_its_networks(city: City)
     assert settings["generator"]["width"] == 4 and settings["dned"]["from_share"] == 0.0
     assert city.state("video", 2)["phase"] == "dned"
     told = city.done("train", "--model", "sflow-video", "--data", "city", "--dry-run")
-    assert "starting from runs/features" in told.err  # made last
+    chosen = next(line for line in told.err.splitlines() if line.startswith("starting from "))
+    assert chosen.startswith("starting from runs/features")  # made last
+    assert chosen.endswith(", the newest that fits (--init names another)")
     told = city.done("train", "--model", "sflow-video", "--data", "city", "--init", "edges", "--dry-run")
-    assert "starting from runs/edges/checkpoints/00000004" in told.err
+    assert "starting from runs/edges/checkpoints/00000004\n" in told.err
     early = str(city.path / "runs/edges/checkpoints/00000002")
     told = city.done("train", "--model", "sflow-video", "--data", "city", "--init", early, "--dry-run", "--json")
     assert json.loads(told.out)["settings"]["dned"]["from_share"] == 1.0  # it stood in the first stage
