@@ -90,6 +90,9 @@ def test_the_stage_is_part_of_the_run(city: City) -> None:
     told = [line["phase"] for line in lines if "phase" in line]
     assert told == ["laplacian", "laplacian", "dned", "dned"]
     assert [city.state("edges", step)["phase"] for step in (2, 4)] == ["laplacian", "dned"]
+    marked = "Phases of the training, marked by dashed lines in the curves: laplacian, then dned (logged from step 3)."
+    assert marked in (city.path / "runs/edges/report.html").read_text()
+    assert "Phase of the training: dned." in (city.path / "runs/video/report.html").read_text()  # in it from the start
 
 
 def test_a_checkpoint_translates_with_the_edges_of_its_stage(city: City) -> None:
@@ -237,6 +240,18 @@ def test_samples_of_features_differ_by_seed_and_number(city: City) -> None:
 # what is refused
 
 
+def test_a_run_that_needs_instances_tells_where_they_are_looked_for(city: City) -> None:
+    told = city.run("translate", "labels", "not made", "--run", "features")
+    assert told.code == 3 and not (city.path / "not made").exists()
+    assert "no instance map belongs to it" in told.err and "Give the folder above: labels/ and instances/" in told.err
+    for kind, array in (("labels", "label"), ("instances", "instance")):  # and there they are found
+        (city.path / "scenes" / kind).mkdir(parents=True)
+        (city.path / "scenes" / kind / "0.png").write_bytes(encode_png(city.val(array)))
+    city.done("translate", "scenes", "of scenes", "--run", "features")
+    expected = city.load("features").translate(city.val("label"), instances=city.val("instance"))
+    assert np.array_equal(read_photo(city.path / "of scenes" / "labels" / "0.png"), expected)
+
+
 def test_an_array_without_edges_is_told_what_to_give(city: City) -> None:
     label, source = city.val("label"), city.val("source")
     translator = city.load("edges")
@@ -328,9 +343,11 @@ def test_video_goes_on_from_the_newest_fitting_run_with_its_networks(city: City)
     assert settings["generator"]["width"] == 4 and settings["dned"]["from_share"] == 0.0
     assert city.state("video", 2)["phase"] == "dned"
     told = city.done("train", "--model", "sflow-video", "--data", "city", "--dry-run")
-    assert "starting from runs/features" in told.err  # made last
+    chosen = next(line for line in told.err.splitlines() if line.startswith("starting from "))
+    assert chosen.startswith("starting from runs/features")  # made last
+    assert chosen.endswith(", the newest that fits (--init names another)")
     told = city.done("train", "--model", "sflow-video", "--data", "city", "--init", "edges", "--dry-run")
-    assert "starting from runs/edges/checkpoints/00000004" in told.err
+    assert "starting from runs/edges/checkpoints/00000004\n" in told.err
     early = str(city.path / "runs/edges/checkpoints/00000002")
     told = city.done("train", "--model", "sflow-video", "--data", "city", "--init", early, "--dry-run", "--json")
     assert json.loads(told.out)["settings"]["dned"]["from_share"] == 1.0  # it stood in the first stage

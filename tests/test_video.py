@@ -104,7 +104,8 @@ def test_temporal_figures_are_those_of_the_metrics(street: Street) -> None:
         found["warp-error"]["mean"] == pytest.approx(expected["warp-error"]["mean"]) and found["warp-error"]["n"] == 3
     )
     assert record["videos"][0]["metrics_protocol"]["warp-error"]["pixels"] == "seen in both real frames"
-    assert f"warp-error {expected['warp-error']['mean']:.4f}" in told.paths
+    mean, real = (each["mean"] for each in (expected["warp-error"], expected["warp-error"]["real"]))
+    assert f"warp-error {mean:.4f} (real frames {real:.4f})" in told.paths
     single = json.loads(street.done("video", "labels", "c.mp4", "--json").out)["videos"][0]["metrics"]
     assert single["warp-error"]["mean"] is None and "no real frames" in single["warp-error"]["reason"]
 

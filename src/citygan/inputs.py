@@ -76,7 +76,8 @@ def reader_of(
             label = convert[label]
         if translator.needs_instances:
             if job.instance is None:
-                raise DataError("no instance map belongs to it, and this run needs one", where=job.source)
+                hint = "Give the folder above: labels/ and instances/ with the same names; or a prepared set"
+                raise DataError("no instance map belongs to it, and this run needs one", where=job.source, hint=hint)
             instance = read_instances(job.instance, within_label=job.instance == job.source, **limit)
             if instance.shape != label.shape:
                 sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (instance, label)]

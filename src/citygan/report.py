@@ -52,6 +52,7 @@ def write_report(run: Path) -> Path:
         )
     parts.append(_validation(run))
     parts.append(_figures(run))
+    parts.append(_phase_note(_phases(lines)))
     curves = _curves(lines)
     if curves:
         parts.append(f"<h2>Curves</h2>{curves}")
@@ -153,9 +154,7 @@ def _curves(lines: list[dict[str, Any]]) -> str:
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     plt.close(figure)
     text = buffer.getvalue()
-    told = "; ".join(f"{_text(phase)} from step {step}" for step, phase in begun)
-    note = f"<p>Phases of the training, marked by dashed lines: {told}.</p>" if begun else ""
-    return note + text[text.index("<svg") :]
+    return text[text.index("<svg") :]
 
 
 def _phases(lines: list[dict[str, Any]]) -> list[tuple[int, str]]:
@@ -165,6 +164,16 @@ def _phases(lines: list[dict[str, Any]]) -> list[tuple[int, str]]:
         if isinstance(line.get("phase"), str) and (not begun or begun[-1][1] != line["phase"]):
             begun.append((line["step"], line["phase"]))
     return begun
+
+
+def _phase_note(begun: list[tuple[int, str]]) -> str:
+    if not begun:
+        return ""
+    first = _text(begun[0][1])
+    if len(begun) == 1:
+        return f"<p>Phase of the training: {first}.</p>"
+    told = ", ".join([first, *(f"then {_text(phase)} (logged from step {step})" for step, phase in begun[1:])])
+    return f"<p>Phases of the training, marked by dashed lines in the curves: {told}.</p>"
 
 
 def _samples(run: Path) -> str:

@@ -126,7 +126,8 @@ def _train(
 
         start = _initial(_text(given["init"] or early["init"]))
         assert start is not None
-        say(f"starting from {start}")
+        chosen_here = "" if early.get("init") is not None else ", the newest that fits (--init names another)"
+        say(f"starting from {start}{chosen_here}")
         found = networks_of(start) if row.from_weights else settings_to_build_on(start, row.builds_on)
         layers.append(Layer(f"weights {start}", found))
     layers += [file, *flags, Layer("flag", {key: value for key, value in given.items() if value is not None})]

@@ -279,9 +279,11 @@ def _tell_figures(video: Video) -> None:
         if figure["mean"] is None:
             lacking.setdefault(figure["reason"], []).append(name)
         else:
-            print(f"{name} {figure['mean']:.4f}")
+            real = figure.get("real")
+            beside = "" if real is None or real["mean"] is None else f" (real frames {real['mean']:.4f})"
+            print(f"{name} {figure['mean']:.4f}{beside}")
     for reason, names in lacking.items():
-        say(f"no {' or '.join(names)}: {reason}")
+        say(f"no {', '.join(names)}: {reason}")
 
 
 def _count(progress: Progress, before: int, number: int) -> None:
