@@ -11,7 +11,7 @@ For each seed 0, 1, … these learn in their quick form, from the same photos an
     photo         the same run, its edges taken from the very photo that is to be painted, which leaks the answer
     video         sflow-video, going on from that run
     longer        the same with flow and warp weights 0: the picture model trained for the same extra steps
-    flow, warp    with the weight of one of the two motion terms 0 (--terms)
+    flow, warp    with the one motion term alone; of the first seeds only (--terms)
 
 and a segmenter (unet-seg), which looks at their pictures. All are scored on the validation split. A gap is the
 difference of two rows at the same seed; `holds` says whether its mean is on the right side by two standard errors.
@@ -52,14 +52,17 @@ GAPS = (
 def figures_of(result: Mapping[str, Any]) -> dict[str, float]:
     """The figures of a row, by name, out of an evaluation."""
     found = {name: result["metrics"][name]["mean"] for name in METRICS if name != "fcn-score"}
-    seen = result["metrics"]["fcn-score"]
-    return found | {"miou": seen["class_iou"]["mean"], "pixel_accuracy": seen["pixel_accuracy"]}
+    seen = result["metrics"]["fcn-score"]["rows"]["generated"]
+    return found | {"miou": seen["class_iou"], "pixel_accuracy": seen["pixel_accuracy"]}
 
 
-def one_seed(data: PreparedSet, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Trains all of a seed, and scores them."""
+def one_seed(
+    data: PreparedSet, seed: int, arguments: argparse.Namespace, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Trains all of a seed, and scores what was not scored `before`."""
     work, device = arguments.work, arguments.device
     clock: dict[str, float | None] = {}
+    done = {} if before is None else dict(before["rows"])
 
     def run(name: str, model: str, count: int, start: Path | None = None, own: Mapping[str, Any] | None = None) -> Path:
         path, clock[name] = trained(settings_of(model, data, seed, count, start, own), data, work, device, name)
@@ -75,13 +78,16 @@ def one_seed(data: PreparedSet, seed: int, arguments: argparse.Namespace) -> dic
         "video": (run("video", "sflow-video", arguments.steps_video, edges), "source"),
         "longer": (run("longer", "sflow-video", arguments.steps_video, edges, STILL), "source"),
     }
-    if arguments.terms:
+    if seed < arguments.terms:
         for name in ("flow", "warp"):
             other = "warp" if name == "flow" else "flow"
             own = {"losses": {f"lambda_{other}": 0.0}}
             rows[name] = (run(name, "sflow-video", arguments.steps_video, edges, own), "source")
-    found, scored_as, real = {}, None, {}
+    found = {name: figures for name, figures in done.items() if name != "photos"}
+    scored_as, real = None if before is None else before["scored_as"], done.get("photos", {})
     for name, (path, edges_of) in rows.items():
+        if name in found:
+            continue
         result = evaluate_run(
             path, "val", list(METRICS), data=data, segmenter=segmenter, device=device, edges_of=edges_of
         )
@@ -91,6 +97,11 @@ def one_seed(data: PreparedSet, seed: int, arguments: argparse.Namespace) -> dic
         seen = result["metrics"]["fcn-score"]["rows"]["oracle"]
         real |= {"miou": seen["class_iou"], "pixel_accuracy": seen["pixel_accuracy"]}
     return {"seed": seed, "rows": {**found, "photos": real}, "scored_as": scored_as, "trained_s": clock}
+
+
+def complete(kept: Mapping[str, Any] | None, seed: int, terms: int) -> bool:
+    """Whether a seed was scored already, with all that is wanted of it."""
+    return kept is not None and (seed >= terms or {"flow", "warp"} <= kept["rows"].keys())
 
 
 def gap(seeds: Sequence[Mapping[str, Any]], above: str, below: str, name: str) -> dict[str, Any]:
@@ -111,6 +122,7 @@ def gap(seeds: Sequence[Mapping[str, Any]], above: str, below: str, name: str) -
 
 def of_video(seeds: Sequence[Mapping[str, Any]], row: str) -> dict[str, Any]:
     """What a model of pairs changes against the picture model trained for as long, seed by seed."""
+    seeds = [each for each in seeds if row in each["rows"]]
 
     def shares(name: str) -> list[float]:
         return [each["rows"][row][name] / each["rows"]["longer"][name] - 1 for each in seeds]
@@ -139,7 +151,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--steps-video", type=int, default=400)
     parser.add_argument("--steps-segmenter", type=int, default=600)
-    parser.add_argument("--terms", action="store_true", help="each of the motion terms alone, too")
+    parser.add_argument("--terms", type=int, default=0, help="seeds with each of the motion terms alone, too")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path)
     return parser.parse_args(words)
@@ -151,9 +163,10 @@ def main() -> None:
     seeds = []
     for seed in range(arguments.seeds) if arguments.only is None else [arguments.only]:
         kept = arguments.work / f"seed-{seed}.json"
-        if not kept.exists():
+        before = read_json(kept) if kept.exists() else None
+        if not complete(before, seed, arguments.terms):
             arguments.work.mkdir(parents=True, exist_ok=True)
-            write_json(kept, one_seed(data, seed, arguments))
+            write_json(kept, one_seed(data, seed, arguments, before))
         seeds.append(read_json(kept))
     about_data = {"name": data.name, "checksum": data.checksum, "size": f"{data.size[0]}x{data.size[1]}"}
     counts = {"pictures": arguments.steps, "video": arguments.steps_video, "segmenter": arguments.steps_segmenter}
