@@ -80,7 +80,7 @@ ROOMS: dict[str, str] = {
     "assembling": "errors data metrics baseline figurefile plotfiles weightfiles trios foldertrios train runs",
     "segmented": "errors pictures data metrics baseline trios runs segmenting assembling",
     "evaluation": "errors progress pictures data metrics sheets baseline featurefile trios foldertrios pairing train "
-    "runs guides infer segmenting assembling segmented translation",
+    "runs infer segmenting assembling segmented translation",
     "report": "errors files yamlfile figurefile train runs",
     "validating": "config data metrics models recipes sheets baseline train runs building guides infer segmenting",
     "training": "errors files yamlfile progress pictures config data models recipes train metrics sheets runs "

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from citygan.batch import Batch
 from citygan.building import Built, build
-from citygan.companionsettings import CONCENTRATION, KERNEL, SMOOTHING, THRESHOLD
+from citygan.companionsettings import KERNEL, SMOOTHING, THRESHOLD
 from citygan.config import Layer, Settings, resolve
 from citygan.data.store import PreparedSet
 from citygan.errors import DataError, UsageError
@@ -413,13 +413,15 @@ def test_defaults_of_settings_are_those_of_the_operators() -> None:
     """Settings import nothing that needs torch, so the numbers stand in both places."""
     assert (SMOOTHING, THRESHOLD, KERNEL) == (ops_edges.SMOOTHING, ops_edges.THRESHOLD, ops_edges.KSIZE)
     assert Skeleton("photo", SMOOTHING, THRESHOLD, KERNEL).concentration > 0
-    assert Settings().dned.concentration == CONCENTRATION
 
 
 def refusals() -> Iterator[tuple[dict[str, Any], type[Exception], str]]:
     yield {"edges": {"of": "source"}, "without": ("source",)}, DataError, "no source pictures to take edges from"
     yield {"video": {"pairs": True}, "frames": ((0, 2, 4),)}, DataError, "numbers one after the other"
     yield {"video": {"pairs": True, "masked": True}, "without": ("flow", "occlusion")}, DataError, "video.masked needs"
+    warp = {"video": {"pairs": True}, "losses": {"lambda_warp": 30.0}}
+    for without in ("flow", "occlusion"):
+        yield {**warp, "without": (without,)}, DataError, r"lambda_warp needs.*--flow, or --set losses.lambda_warp=0"
     yield {"losses": {"lambda_flow": 1.0}}, UsageError, "learnt from pairs of frames"
     yield {"edges": {"shown": False}}, UsageError, "an edge network without edges"
     yield {"recipe": "pix2pix"}, UsageError, "of the recipe cg2real, and this is pix2pix"

@@ -198,26 +198,24 @@ def test_tiles_show_each_tile_its_part_of_the_edges_of_the_whole(city: City) -> 
 # samples
 
 
+def _with_unlike_sides(translator: Translator) -> Translator:
+    """In so few steps its sides learn to agree to less than a grey level, whatever their weights."""
+    assert translator.guides.dned is not None
+    with torch.no_grad():
+        for i, side in enumerate(translator.guides.dned.sides):
+            side.bias += i - 2  # type: ignore[operator]
+    return translator
+
+
 def test_the_first_sample_is_the_plain_result_and_the_others_are_drawn(city: City) -> None:
     """Of the fusion alone: nothing else is drawn without dropout."""
     label, source = city.val("label"), city.val("source")
-
-    def learnt(**more: Any) -> Translator:
-        """With an edge network whose stages disagree, as after a training of more than a few steps."""
-        translator = city.load("edges", mode="deterministic", **more)
-        assert translator.guides.dned is not None
-        torch.manual_seed(0)
-        for side in translator.guides.dned.sides:
-            assert isinstance(side, torch.nn.Conv2d)
-            torch.nn.init.normal_(side.weight)
-        return translator
-
-    translator = learnt()
+    translator, again = (_with_unlike_sides(city.load("edges", mode="deterministic")) for _ in range(2))
+    other = _with_unlike_sides(city.load("edges", mode="deterministic", seed=9))
     assert translator.draws and not city.load("edges", checkpoint="2", mode="deterministic").draws
     edges = [translator.edge_picture(source, sample=k) for k in range(3)]
     assert np.array_equal(edges[0], translator.edge_picture(source))
     assert not np.array_equal(edges[0], edges[1]) and not np.array_equal(edges[1], edges[2])
-    again, other = learnt(), learnt(seed=9)
     for k in (0, 1):
         assert np.array_equal(again.edge_picture(source, sample=k), edges[k])
         assert np.array_equal(other.edge_picture(source, sample=k), edges[k]) == (k == 0)
@@ -269,6 +267,23 @@ def test_an_array_without_edges_is_told_what_to_give(city: City) -> None:
         city.load("features").translate(label, edges=label, instances=city.val("instance"))
 
 
+def test_an_edge_map_is_read_by_itself_whatever_stands_beside_it(city: City) -> None:
+    guides = city.load("edges").guides
+    ones = np.eye(8, dtype=np.uint8)
+    maps = np.stack([ones, ones * 255, ones * 0])
+    given = guides.guide(None, maps, maps.shape, torch.device("cpu"))
+    assert given is not None and np.array_equal(given[..., 0], np.stack([ones, ones, ones * 0]))
+    for wrong in (ones * -1.0, ones * 256.0, ones * np.nan):
+        with pytest.raises(DataError, match="an edge map of values from"):
+            guides.guide(None, wrong, (1, 8, 8), torch.device("cpu"))
+
+
+def test_coloured_edge_maps_are_refused(city: City) -> None:
+    result = city.run("translate", "labels", "coloured", "--run", "edges", "--edges", "photos")
+    assert result.code == 3 and "a picture in colours, and an edge map is grey" in result.err
+    assert "--photos DIR" in result.err
+
+
 def test_files_without_edges_are_told_what_to_give(city: City) -> None:
     by = ("translate", "labels", "out", "--run")
     city.refused(2, "gives none to take them from", "--photos DIR", "--edges DIR", by=(*by, "edges"))
@@ -300,6 +315,21 @@ def test_edges_of_the_photo_that_is_painted_are_marked(city: City) -> None:
         result = city.done("evaluate", "--run", "edges", "--metric", "ssim", "--json", *flags)
         marks[flags[-1:]] = json.loads(result.out)["protocol"]["model"]["edges_of"]
     assert marks == {(): "source pictures", ("source",): "source pictures", ("photo",): "target photo"}
+    assert "edges: source pictures" in city.done("evaluate", "--run", "edges", "--metric", "ssim").paths
+    leaking = city.done("evaluate", "--run", "edges", "--metric", "ssim", "--edges-of", "photo").paths
+    assert "edges: target photo, which they leak" in leaking
+    report = (city.path / "runs/edges/report.html").read_text(encoding="utf-8")
+    assert "edges: source pictures)" in report and "edges: target photo)" in report
+
+
+def test_a_video_says_whose_edges_it_is_of(city: City) -> None:
+    told = city.done("video", "city", "edges.mp4", "--run", "edges", "--json", "--force")
+    assert "edges: source pictures" in told.err and "leak" not in told.err
+    assert json.loads(told.out)["protocol"]["edges_of"] == "source pictures"
+    files = city.done(
+        "video", "labels", "files.mp4", "--run", "edges", "--photos", "photos", "--json", "--force"
+    )  # fmt: skip
+    assert "edges_of" not in json.loads(files.out)["protocol"]
 
 
 # going on, weights, export

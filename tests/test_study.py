@@ -38,7 +38,7 @@ from citygan.study.tables import csv_text, heads, lines, markdown, reasons, show
 from citygan.training import run_training
 from tests import trees
 from tests.street import Result, Street, hashes
-from tests.tiny import prepared_set
+from tests.tiny import city_set, prepared_set
 
 TINY = (
     *("--data", "tiny", "--quick", "--device", "cpu", "--set", "train.steps=2"),
@@ -62,7 +62,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         patch.setattr("citygan.study.planning.QUICK_JUDGE", short)
         prepared_set(path / "data" / "tiny", test=2)
         prepared_set(path / "data" / "fifty", val=50)  # as many as trials of real or fake need
-        prepared_set(path / "data" / "frames", frames=True)
+        city_set(path / "data" / "frames", train=((0, 1), (0, 1)), val=((0, 1),))
         yield Street(path)
 
 

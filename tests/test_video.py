@@ -41,12 +41,12 @@ def labels(folder: Path, names: list[str], size: tuple[int, int] = (32, 32)) -> 
     return folder
 
 
-def road(path: Path, lengths: dict[str, dict[str, int]]) -> PreparedSet:
-    """A prepared set of sequences: by split and name, how many frames."""
+def road(path: Path, lengths: dict[str, dict[str, int]], without: tuple[int, ...] = ()) -> PreparedSet:
+    """A prepared set of sequences: by split and name, how many frames; those of some numbers are missing."""
     writer = SetWriter(path, size=(32, 32), plan={})
     for split, sequences in lengths.items():
         for name, length in sequences.items():
-            for i in range(length):
+            for i in (number for number in range(length) if number not in without):
                 picture = label(i)
                 writer.split(split).append(
                     Item(f"{name}_{i:02d}", {}, (32, 32), name, i), label=picture, photo=CITYSCAPES.palette[picture]
@@ -108,6 +108,13 @@ def test_temporal_figures_are_those_of_the_metrics(street: Street) -> None:
     assert f"warp-error {mean:.4f} (real frames {real:.4f})" in told.paths
     single = json.loads(street.done("video", "labels", "c.mp4", "--json").out)["videos"][0]["metrics"]
     assert single["warp-error"]["mean"] is None and "no real frames" in single["warp-error"]["reason"]
+
+
+def test_no_temporal_figure_spans_a_gap_of_a_prepared_sequence(street: Street) -> None:
+    road(Path("data/road"), {"test": {"s": 6}}, without=(2, 3))
+    told = street.done("video", "road", "out.mp4", "--json")
+    assert "gaps: s_01 is followed by s_04" in told.err
+    assert json.loads(told.out)["videos"][0]["metrics"]["warp-error"]["n"] == 2  # 0 to 1, 4 to 5
 
 
 def test_without_a_test_split_val_plays_and_then_train(street: Street) -> None:

@@ -20,45 +20,26 @@ def prepared_set(
     seed: int = 0,
     test: int = 0,
     table: str = "cityscapes",
-    frames: bool = False,
 ) -> Path:
-    """A prepared set of label maps in blocks, and photos painted from them with noise.
-
-    Args:
-        frames: Two and two are neighbouring frames, the second a pixel further to the left; with instance maps,
-            graphics renderings, flow and occlusion.
-    """
+    """A prepared set of label maps in blocks, and photos painted from them with noise."""
     random = np.random.default_rng(seed)
     ids = np.array([7, 8, 11, 21, 23, 26] if table == "cityscapes" else TABLES[table].ids[:6], np.uint8)
     writer = SetWriter(path, size=size, plan={})
     for split, count in (("train", train), ("val", val), ("test", test)):
         for i in range(count):
-            if not (frames and i % 2):
-                blocks = random.choice(ids, (4, 4))
-                label = np.kron(blocks, np.ones((size[1] // 4, size[0] // 4), np.uint8))
-                photo = TABLES[table].palette[label].astype(np.int16) + random.integers(-20, 21, (size[1], size[0], 3))
-                arrays = {"label": label, "photo": np.clip(photo, 0, 255).astype(np.uint8)}
-                if frames:
-                    parts = np.arange(1, 17, dtype=np.uint16).reshape(4, 4)
-                    arrays["instance"] = np.kron(parts, np.ones((size[1] // 4, size[0] // 4), np.uint16))
-                    arrays["source"] = TABLES[table].palette[label]
-                    moved = np.zeros((size[1], size[0], 2), np.float16)
-                    moved[..., 0] = -1
-                    arrays |= {"flow": moved, "occlusion": np.zeros((size[1], size[0]), np.uint8)}
-            else:
-                still = ("flow", "occlusion")
-                arrays = {kind: x if kind in still else np.roll(x, -1, axis=1) for kind, x in arrays.items()}
-            place = (f"scene{i // 2}", i % 2) if frames else ()
-            writer.split(split).append(Item(f"{split}{i:03d}", {}, size, *place), **arrays)
-    about = {"source_channels": 3} if frames else {}
-    return writer.finish({"source": "test", "photo_channels": 3, "classes": TABLES[table].to_dict(), **about})
+            blocks = random.choice(ids, (4, 4))
+            label = np.kron(blocks, np.ones((size[1] // 4, size[0] // 4), np.uint8))
+            photo = TABLES[table].palette[label].astype(np.int16) + random.integers(-20, 21, (size[1], size[0], 3))
+            photo = np.clip(photo, 0, 255).astype(np.uint8)
+            writer.split(split).append(Item(f"{split}{i:03d}", {}, size), label=label, photo=photo)
+    return writer.finish({"source": "test", "photo_channels": 3, "classes": TABLES[table].to_dict()})
 
 
 def city_set(
     path: Path,
     *,
     train: tuple[tuple[int, ...], ...] = ((0, 1, 2), (0, 1)),
-    val: int = 2,
+    val: int | tuple[tuple[int, ...], ...] = 2,
     size: tuple[int, int] = (32, 32),
     seed: int = 0,
     without: tuple[str, ...] = (),
@@ -67,14 +48,16 @@ def city_set(
 
     Args:
         train: The numbers of the frames of each sequence.
-        val: Pictures of no sequence.
+        val: Likewise; a number: pictures of no sequence.
         without: Arrays that are left out.
     """
     random = np.random.default_rng(seed)
     width, height = size
     writer = SetWriter(path, size=size, plan={})
+    alone = isinstance(val, int)
     scenes = [("train", f"s{i}", frames) for i, frames in enumerate(train)]
-    for split, scene, frames in (*scenes, *(("val", f"v{i}", (0,)) for i in range(val))):
+    scenes += [("val", f"v{i}", frames) for i, frames in enumerate(((0,),) * val if isinstance(val, int) else val)]
+    for split, scene, frames in scenes:
         wide = width + 8 * (2 + max(frames) // 4)
         blocks = random.choice(np.array([7, 8, 11, 21, 23, 26], np.uint8), (height // 8, wide // 8))
         label = np.kron(blocks, np.ones((8, 8), np.uint8))
@@ -92,7 +75,8 @@ def city_set(
             occlusion[:, :2] = 1
             arrays = {"photo": photo[here], "label": label[here], "source": graphics[here].astype(np.uint8),
                       "instance": instance[here], "flow": flow, "occlusion": occlusion}  # fmt: skip
-            item = Item(f"{scene}_{frame:02d}", {}, size, *((scene, frame) if split == "train" else (None, None)))
+            place = (None, None) if alone and split == "val" else (scene, frame)
+            item = Item(f"{scene}_{frame:02d}", {}, size, *place)
             writer.split(split).append(item, **{name: a for name, a in arrays.items() if name not in without})
     colours = {"photo_channels": 3, "source_channels": None if "source" in without else 3}
     return writer.finish({"source": "test", **colours, "classes": TABLES["cityscapes"].to_dict()})

@@ -29,11 +29,12 @@ import torch
 from timing import record, write
 from torch import Tensor
 
+from citygan.companionsettings import CONCENTRATION
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.devices import pick_device
 from citygan.losses.edges import dned_loss
 from citygan.metrics.edges import EdgeCounts, best_edge_score, edge_bce, edge_counts, edge_scores
-from citygan.models.dned import CONCENTRATION, DNED, draw_fusion
+from citygan.models.dned import DNED, draw_fusion
 from citygan.ops.edges import KSIZE, SMOOTHING, THRESHOLD, edge_map
 
 Shown = Literal["edges", "photo"]

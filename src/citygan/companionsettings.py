@@ -10,7 +10,7 @@ from citygan.ranges import check
 
 # the Laplacian's edges, chosen by looking at photos and at both renderings of the demo city (docs/edges.md)
 SMOOTHING, THRESHOLD, KERNEL = 1.25, 5.0, 1
-CONCENTRATION = 3.0  # of the draws around the edge network's fusion weights
+CONCENTRATION = 3.0  # of the draws around the edge network's fusion weights, chosen by looking (docs/edges.md)
 
 
 @dataclass(frozen=True, kw_only=True)

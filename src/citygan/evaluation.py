@@ -23,11 +23,10 @@ import numpy as np
 from citygan.assembling import Progress, Result, Work, result_of, run_name, same_data, set_of_settings, versions
 from citygan.baseline import fit_painter, no_painter
 from citygan.data.labels import ClassTable
-from citygan.data.store import PreparedSet, Split, resolve_set
+from citygan.data.store import PreparedSet, resolve_set
 from citygan.errors import CityganError, DataError, UsageError
 from citygan.featurefile import FeatureFile
 from citygan.foldertrios import FolderTrios
-from citygan.guides import edges_said
 from citygan.metrics import Metric, Setup
 from citygan.metrics.pairs import UInt8
 from citygan.metrics.pictures import stacks
@@ -134,7 +133,7 @@ def evaluate_run(
     )
     scores = work.score(trios, setup, painter)
     protocol = {
-        "model": _model_protocol(translator, checkpoint) | _edges_protocol(translator, part),
+        "model": _model_protocol(translator, checkpoint) | translator.edges_protocol(part),
         "data": {
             "name": prepared.name,
             "checksum": prepared.checksum,
@@ -324,12 +323,6 @@ def _pairs(fake: Any, real: Any) -> Iterator[tuple[UInt8, UInt8]]:
         if one is missing or other is missing:
             raise DataError(f"fewer {'fake' if one is missing else 'real'} pictures than of the other side")
         yield np.asarray(one), np.asarray(other)
-
-
-def _edges_protocol(translator: Translator, part: Split) -> dict[str, Any]:
-    """Where the edges come from that a run was shown."""
-    said = edges_said(translator.guides, part, translator.output_kind)
-    return {} if said is None else {"edges_of": said}
 
 
 def _model_protocol(translator: Translator, checkpoint: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from citygan.data.store import TARGET
 from citygan.errors import DamagedError, UsageError, counted, printable
 from citygan.files import clean_temporaries, new_file, read_json, write_json
 from citygan.metrics import Metric
@@ -119,8 +120,9 @@ def _text(name: str, figure: dict[str, Any]) -> str:
 
 
 def details_of(result: dict[str, Any]) -> list[str]:
-    """Lines to be told below the table: what was left out, and the parts of figures that have many."""
-    lines = []
+    """Lines to be told below the table: whose edges, what was left out, and the parts of figures that have many."""
+    edges_of = (result["protocol"].get("model") or {}).get("edges_of")
+    lines = [] if edges_of is None else [f"edges: {edges_of}{', which they leak' * (edges_of == TARGET)}"]
     for name, figure in result["metrics"].items():
         if figure.get("infinite"):
             like = counted(figure["infinite"], "picture")
@@ -202,5 +204,6 @@ def kept_figures(run: Path) -> list[Kept]:
             model, data = result["protocol"]["model"], result["protocol"]["data"]
             of = f"split {result['split']} of {data['name']}, {counted(result['images'], 'picture')}"
             how = f"{model['inference']}, seed {model['dropout_seed']}" if model["dropout"] else model["inference"]
+            how += f"; edges: {model['edges_of']}" if "edges_of" in model else ""
             found.append(Kept(int(model["step"]), f"Step {model['step']}: {of} ({how})", table_of(result)))
     return sorted(found, key=lambda kept: -kept.step)

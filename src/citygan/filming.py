@@ -41,7 +41,7 @@ class Figures:
         """The next frame that was made, and its place in the footage."""
         if self._known is None:
             return
-        if self._last is not None and number != self._last + 1:
+        if self._last is not None and (number != self._last + 1 or not self._footage.goes_on(number)):
             self._known.cut()
         self._last = number
         real = self._footage.real(self._translator, number)

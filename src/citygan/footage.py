@@ -84,6 +84,14 @@ class Footage:
         """What a frame should look like, uint8 [H, W, C]; None where nobody knows."""
         return None
 
+    def edges_of(self, translator: Translator | LabelMaker) -> dict[str, str]:
+        """Whose edges the translator is shown, as `Translator.edges_protocol`; nothing where files bring them."""
+        return {}
+
+    def goes_on(self, number: int) -> bool:
+        """Whether a frame is the one after that before it, without others missing between them."""
+        return True
+
     @property
     def has_motion(self) -> bool:
         """Whether the way from one real frame to the next is known."""
@@ -128,6 +136,12 @@ class PreparedSequence(Footage):
         if isinstance(translator, LabelMaker) or getattr(self.split, translator.output_kind) is None:
             return None
         return translator.real(self.split, self.frames[number])
+
+    def edges_of(self, translator: Translator | LabelMaker) -> dict[str, str]:
+        return translator.edges_protocol(self.split) if isinstance(translator, Translator) else {}
+
+    def goes_on(self, number: int) -> bool:
+        return number > 0 and self.split.following(self.frames[number - 1]) == self.frames[number]
 
     @property
     def has_motion(self) -> bool:

@@ -88,11 +88,11 @@ class Guides:
 
         Args:
             pictures: uint8 [N,] H, W, C.
-            edges: [N,] H, W: 0 and 1, or up to 255.
+            edges: [N,] H, W: from 0 to 1, or where one of its pixels is above 1 to 255; each by itself.
             shape: [N, H, W], of the input.
 
         Raises:
-            DataError: None, of another shape or type.
+            DataError: None, of another shape or type, edges out of their range.
             UsageError: Both; one for a generator that is shown no edges.
         """
         if self.skeleton is None:
@@ -106,7 +106,7 @@ class Guides:
                 raise DataError("this run's edge network looks at pictures, not at edge maps", hint="Give pictures")
             given = several(edges, 2)
             _check_shape("edge maps", given, shape)
-            return (given / (255.0 if given.max() > 1 else 1.0)).astype(np.float32)[..., None]
+            return np.stack([_in_one(each) for each in given])[..., None]
         if pictures is None:
             raise DataError(
                 "this run is shown edges, and nothing is given to take them from",
@@ -141,18 +141,6 @@ class Guides:
         assert self.encoder is not None
         label = torch.zeros_like(instance) if label is None else label
         return self.encoder.draw(instance, label, sample_seed(self.seed, sample))
-
-
-def edges_said(guides: Guides, split: Split, painted: str) -> str | None:
-    """What the edges are of that a generator is shown of a split, in words; None where it is shown none.
-
-    Args:
-        painted: The array that it paints: the edges of that very picture leak it.
-    """
-    array = guides.edges_from(split)
-    if array is None:
-        return None
-    return f"target {array}" if array == painted else WHAT[array]
 
 
 def sample_seed(seed: int, sample: int) -> int:
@@ -207,6 +195,14 @@ def guides_of(folder: Path, state: dict[str, Any], seed: int, read: Any) -> Guid
         part = f"{name}-ema" if f"{name}-ema" in state["files"] else name
         found[name] = read(network, part)
     return Guides(skeleton, found.get("dned"), found.get("encoder"), seed)
+
+
+def _in_one(edges: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """An edge map [H, W] of 0 to 1 or 0 to 255 as one of 0 to 1."""
+    least, most = edges.min(), edges.max()
+    if not (least >= 0 and most <= 255):
+        raise DataError(f"an edge map of values from {least} to {most}", hint="They are 0 to 1, or 0 to 255")
+    return (edges / (255.0 if most > 1 else 1.0)).astype(np.float32)
 
 
 def _check_shape(what: str, given: npt.NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -97,18 +97,27 @@ def edges_of(job: Job, shape: tuple[int, ...], max_pixels: int | None) -> dict[s
         shape: (H, W) that it must have.
 
     Raises:
-        DataError: It cannot be read, or is of another size.
+        DataError: It cannot be read, is of another size, or no edge map.
     """
     file = job.picture or job.edges
     if file is None:
         return {}
     limit: dict[str, Any] = {} if max_pixels is None else {"max_pixels": max_pixels}
-    found = read_photo(file, **limit) if job.picture is not None else read_source(file, **limit)[..., 0]
+    found = read_photo(file, **limit) if job.picture is not None else _edge_map(file, limit)
     if found.shape[:2] != shape:
         sizes = [f"{width}x{height}" for height, width in (found.shape[:2], shape)]
         what = "a picture" if job.picture is not None else "an edge map"
         raise DataError(f"{what} of {sizes[0]} for {job.source} of {sizes[1]}: nothing is resized", where=file)
     return {"pictures" if job.picture is not None else "edges": found}
+
+
+def _edge_map(file: Path, limit: dict[str, Any]) -> npt.NDArray[np.uint8]:
+    found = read_source(file, **limit)
+    if (found != found[..., :1]).any():
+        raise DataError(
+            "a picture in colours, and an edge map is grey", where=file, hint="--photos DIR takes the edges of pictures"
+        )
+    return found[..., 0]
 
 
 def _as_it_is_here(

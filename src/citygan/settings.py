@@ -174,7 +174,8 @@ class DiscriminatorSettings:
     conditional: bool = True
     """Whether it sees the generator's input beside the photo (pix2pix, equations 1 and 2)."""
     shared_pass: bool = False
-    """Judge the fake once for both updates, the generator's first: a little faster, but not the paper's order."""
+    """pix2pix: judge the fake once for both updates, the generator's first: a little faster, but not the paper's order.
+    The recipe of pix2pixHD and S-Flow GAN always does, as pix2pixHD's code."""
 
     def __post_init__(self) -> None:
         field = self.receptive_field
@@ -236,6 +237,8 @@ class LossSettings:
     """The difference to the real picture: mean absolute (pix2pix, equation 3), mean squared, or none."""
     lambda_fm: float = 0.0
     """S-Flow GAN, pix2pixHD: weight of feature matching (S-Flow GAN, equation 5)."""
+    fm_weights: Literal["published", "equation"] = "published"
+    """Of its layers: as in pix2pixHD's code, the mean over scales, or all added as in equations 5 and 7."""
     lambda_vgg: float = 0.0
     """S-Flow GAN, pix2pixHD: weight of the perceptual loss (equation 6), which looks with VGG-19; 0 leaves it out."""
     vgg_weights: Literal["published", "equation"] = "published"

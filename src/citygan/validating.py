@@ -13,7 +13,7 @@ from citygan.building import Built
 from citygan.config import Settings
 from citygan.data.labels import ClassTable
 from citygan.data.store import PreparedSet, Split
-from citygan.guides import Guides, edges_said
+from citygan.guides import Guides
 from citygan.infer import Translator
 from citygan.metrics.labelled import painted_ids
 from citygan.metrics.miou import confusion, segmentation_figure
@@ -84,7 +84,7 @@ class GeneratorTrial:
         self.edges_of: str | None = None
         if built.skeleton is not None:
             self.titles = ("input", "edges", "generated", "real")
-            self.edges_of = edges_said(Guides(built.skeleton), split, built.outputs.array)
+            self.edges_of = self.translator().edges_protocol(split)["edges_of"]
 
     def translator(self) -> Translator:
         """The network, used exactly as `citygan translate` would."""

@@ -247,7 +247,7 @@ def _film(
         for path, take in takes.items():
             coder = coder_for(path)  # before any work: there may be none
             if progress is None:
-                _announce(footage, str(coder), rate)
+                _announce(footage, translator, str(coder), rate)
                 progress = Progress("filming", count * len(takes), unit="frame")
             video = film(
                 translator, footage, path, take, coder=coder, fps=rate, failed=fail, doubted=doubt,
@@ -290,7 +290,8 @@ def _count(progress: Progress, before: int, number: int) -> None:
     progress.update(before + number)
 
 
-def _announce(footage: Footage, coder: str, rate: Fraction) -> None:
+def _announce(footage: Footage, translator: Translator | LabelMaker, coder: str, rate: Fraction) -> None:
+    from citygan.data.store import TARGET
     from citygan.errors import counted
     from citygan.footage import jumps
     from citygan.progress import say
@@ -304,6 +305,9 @@ def _announce(footage: Footage, coder: str, rate: Fraction) -> None:
         say("warning: a single frame: the video is a still picture")
     if gaps := jumps(footage):
         say(f"warning: {gaps}")
+    if edges_of := footage.edges_of(translator).get("edges_of"):
+        leak = "warning: " * (edges_of == TARGET)
+        say(f"{leak}edges: {edges_of}{', which they leak: figures are too good' * bool(leak)}")
 
 
 def _lost(footage: Footage) -> DataError:
@@ -345,7 +349,7 @@ def _record(
         ],
         "failed": failed.all,
         "label_colours": footage.label_colours(),
-        "protocol": translator.protocol(),
+        "protocol": translator.protocol() | footage.edges_of(translator),
     }
 
 

@@ -48,6 +48,7 @@ ARRAYS: dict[str, tuple[str, tuple[tuple[int, ...], ...]]] = {
 }
 
 WHAT = {"label": "label maps", "source": "source pictures", "photo": "photos"}  # the sides of a translation, in words
+TARGET = "target photo"  # as records call the pictures whose edges leak them: those that are to be painted
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from citygan.models.trunk import PUBLISHED_WIDTH, ImageNetInput, fill, without
 from citygan.models.vgg import VGG16, WIDENING, stages
 
 SIDES = len(VGG16)
-CONCENTRATION = 3.0  # of draws of the fusion: chosen by looking, docs/edges.md
 
 
 class DNED(nn.Module):

@@ -135,7 +135,7 @@ class CG2Real(Recipe):
         fake_logits, real_logits = ([maps[-1] for maps in scales] for scales in (of_fake, of_real))
         losses["g_gan"] = self.losses.lambda_gan * self.adversarial.fool(fake_logits)
         if self.losses.lambda_fm > 0:
-            losses["g_fm"] = self.losses.lambda_fm * feature_matching(of_fake, of_real)
+            losses["g_fm"] = self.losses.lambda_fm * feature_matching(of_fake, of_real, self.losses.fm_weights)
         yield Update("generator", losses, retain=True)
         # halved, as in pix2pix and pix2pixHD's code
         yield Update(

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from citygan.data.store import TARGET
 from citygan.errors import MachineError
 from citygan.metrics import METRICS
 from citygan.study.parts import PRINTED, REAL_OR_FAKE, Column, Row, Study
@@ -27,7 +28,6 @@ Record = dict[str, Any]
 QUICK = "quick form"
 WHY_QUICK = "narrow, small and short: it shows that every row runs, and its figures are not the paper's"
 NO_RESULTS = "no results yet"
-TARGET = "target photo"  # as the protocol of a figure calls the pictures whose edges leak them
 
 
 def record_of(
