@@ -695,7 +695,9 @@ def test_a_video_row_is_known_by_the_run_that_it_goes_on_from() -> None:
     for seed in (0, 1):
         start, video, longer = (two[name, seed] for name in ("sflow", "sflow-video", "sflow-longer"))
         assert video.start == start == longer.start and start.start is None
-        assert video.settings.losses.lambda_flow == 1 and longer.settings.losses.lambda_flow == 0
+        motion = [(x.settings.losses.lambda_flow, x.settings.losses.lambda_warp) for x in (start, video, longer)]
+        chosen_for_few_steps = PRESETS["sflow-video"].quick["losses"]
+        assert motion == [(0, 0), tuple(chosen_for_few_steps[f"lambda_{x}"] for x in ("flow", "warp")), (0, 0)]
         assert two["sflow-of-photo", seed].name == start.name and two["sflow-video-of-photo", seed].name == video.name
         assert video.settings.init is None and video.settings.dned.from_share == 0
         assert video.settings.generator == start.settings.generator
