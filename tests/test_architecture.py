@@ -50,7 +50,7 @@ ROOMS: dict[str, str] = {
     "sheets": "pictures data.labels",
     "pairing": "errors data",
     "baseline": "data metrics pictures",
-    "figurefile": "errors files metrics",
+    "figurefile": "errors files data metrics",
     "featurefile": "errors files metrics",
     "plotfiles": "errors files pictures metrics sheets",
     "runnames": "errors files",
