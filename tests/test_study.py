@@ -36,6 +36,7 @@ from citygan.study.running import Outcome, Place, run_job
 from citygan.study.sidebyside import run_side_by_side
 from citygan.study.tables import csv_text, heads, lines, markdown, reasons, shown
 from citygan.training import run_training
+from citygan.yamlfile import read_yaml
 from tests import trees
 from tests.street import Result, Street, hashes
 from tests.tiny import city_set, prepared_set
@@ -88,6 +89,13 @@ def ran(desk: Street, name: str) -> tuple[Result, dict[str, Any]]:
     if name not in RAN:
         RAN[name] = desk.run("study", name, *words_of(name))
     return RAN[name], json.loads((desk.path / "studies" / name / "study.json").read_text("utf-8"))
+
+
+def own_segmenter(desk: Street) -> Path:
+    """The one that all studies of the set `tiny` share: those of another set have their own."""
+    found = (desk.path / "studies/runs").glob("segmenter-*")
+    (run,) = (path for path in found if Path(read_yaml(path / "config.yaml")[0]["data"]).name == "tiny")
+    return run
 
 
 # every row
@@ -246,7 +254,7 @@ def test_figures_have_the_digits_of_their_metric(metric: str, text: str) -> None
 
 def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) -> None:
     result, record = ran(desk, "pix2pix-losses")
-    (run,) = (desk.path / "studies/runs").glob("segmenter-*")
+    run = own_segmenter(desk)
     assert record["segmenter"] is None and record["judge"]["run"] == run.name
     scored = evaluate_run(desk.path / "studies" / record["rows"][0]["runs"][0], "val", ["fcn-score"], segmenter=run)[
         "metrics"
@@ -274,7 +282,7 @@ def test_the_studys_own_segmenter_judges_rows_photos_and_painting(desk: Street) 
 
 def test_a_segmenter_may_be_named(desk: Street) -> None:
     ran(desk, "pix2pix-losses")
-    (run,) = (desk.path / "studies/runs").glob("segmenter-*")
+    run = own_segmenter(desk)
     named = ("--segmenter", str(run), "--out", "named")
     record = json.loads(desk.done("study", "pix2pix-receptive-fields", *TINY, *named, "--json").out)
     assert record["segmenter"] == str(run) and not list((desk.path / "named/runs").glob("segmenter-*"))
