@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from citygan.data.store import WHAT, Split
+from citygan.data.store import TARGET, WHAT, Split
 from citygan.errors import DamagedError, DataError, UsageError
 from citygan.models.dned import DNED, draw_fusion
 from citygan.models.features import FeatureEncoder
@@ -71,6 +71,18 @@ class Guides:
                 hint="citygan translate takes them from --photos DIR or --edges DIR",
             )
         return found[0]
+
+    def edges_protocol(self, split: Split, painted: str) -> dict[str, str]:
+        """Whose edges are shown of a split's pictures: `edges_of`, for the record; nothing where none are shown.
+
+        Args:
+            painted: The array that is painted: the edges of that very picture leak it.
+
+        Raises:
+            DataError: The split has no pictures to take them from.
+        """
+        array = self.edges_from(split)
+        return {} if array is None else {"edges_of": TARGET if array == painted else WHAT[array]}
 
     def of_split(self, split: Split, part: int | Sequence[int]) -> dict[str, Any]:
         """What `Translator.translate` is given beside one or several pictures of a split, by keyword."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from citygan.batch import Batch
-from citygan.data.store import TARGET, WHAT, Split
+from citygan.data.store import WHAT, Split
 from citygan.devices import check_bf16, is_out_of_memory, pick_device
 from citygan.errors import DamagedError, DataError, MachineError, UsageError
 from citygan.guides import Beside, Guides, cut, guides_of, sample_seed, several, shown_channels
@@ -99,13 +99,8 @@ class Translator(Sides):
         return found
 
     def edges_protocol(self, split: Split) -> dict[str, str]:
-        """Whose edges it is shown of a split's pictures: `edges_of`, for the record; nothing where it is shown none.
-
-        Raises:
-            DataError: The split has no pictures to take them from.
-        """
-        array = self.guides.edges_from(split)
-        return {} if array is None else {"edges_of": TARGET if array == self.output_kind else WHAT[array]}
+        """As `Guides.edges_protocol`, of what it paints."""
+        return self.guides.edges_protocol(split, self.output_kind)
 
     def protocol(self) -> dict[str, Any]:
         """What its pictures depend on besides their input, for the record of a figure."""
