@@ -99,6 +99,8 @@ class VideoSettings:
     """Leaves out pixels that have no correspondence in the next frame (the set must have been prepared with flow)."""
     window: int = 15
     """Farneback's flow: side in pixels of the window over which motion is taken to be one."""
+    gaussian: bool = True
+    """Farneback's flow: whether the middle of that window weighs most; a plain mean over all of it is steadier."""
     levels: int = 3
     """Farneback's flow: times the picture is made smaller to find large motions."""
 

@@ -87,7 +87,9 @@ class CG2Real(Recipe):
         self.balanced = settings.dned.balanced
         self.shares = (settings.generator.global_share, settings.generator.local_share, settings.dned.from_share)
         self.masked = settings.video.masked
-        self.flow = FarnebackSettings(winsize=settings.video.window, levels=settings.video.levels)
+        self.flow = FarnebackSettings(
+            winsize=settings.video.window, gaussian=settings.video.gaussian, levels=settings.video.levels
+        )
         self.networks: dict[str, nn.Module] = {
             "generator": lookup(GENERATORS, settings.generator.name, "generator")(**arguments["generator"])
         }
