@@ -101,7 +101,7 @@ def one_seed(
 
 def complete(kept: Mapping[str, Any] | None, seed: int, terms: int) -> bool:
     """Whether a seed was scored already, with all that is wanted of it."""
-    return kept is not None and (seed >= terms or {"flow", "warp"} <= kept["rows"].keys())
+    return kept is not None and "video" in kept["rows"] and (seed >= terms or {"flow", "warp"} <= kept["rows"].keys())
 
 
 def gap(seeds: Sequence[Mapping[str, Any]], above: str, below: str, name: str) -> dict[str, Any]:

@@ -273,7 +273,8 @@ PRESETS: dict[str, Preset] = {
         # in so few steps the flow loss alone brings texture that moves, and as much unsteadiness as it takes away
         quick={
             **_QUICK_HD,
-            "losses": {**_QUICK_HD["losses"], "lambda_flow": 3.0, "lambda_warp": 30.0},
+            "losses": {**_QUICK_HD["losses"], "lambda_flow": 4.0, "lambda_warp": 15.0},
+            "video": {"gaussian": False},
             "train": {"steps": 400, "ema": 0.99, "checkpoint_every_steps": 200, "sample_every_steps": 200},
         },
         builds_on=_PICTURE_MODELS,
