@@ -338,7 +338,7 @@ def test_segmenter_separates_runs_and_trains_nothing_twice(
         assert list(each["rows"]) == ["oracle", "translation", "mean-colour", "chance"]
         assert all(0 <= value <= 1 for row in each["rows"].values() for value in row.values())
         assert min(each["trained_s"].values()) > 0
-    monkeypatch.setattr(separates, "run_training", None)
+    monkeypatch.setattr(sys.modules["trained"], "run_training", None)
     separates.main()
     again = json.loads(out.read_text("utf-8"))
     assert again["results"] == results

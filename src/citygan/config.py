@@ -112,7 +112,7 @@ def _nearest(path: tuple[str, ...], known: Iterable[tuple[str, ...]]) -> list[st
     """The known key most like an unknown one: its own last word in another group, or else the nearest spelling."""
     names = {".".join(p): p for p in known}
     same = [name for name, p in names.items() if p[-1] == path[-1]]
-    return same or difflib.get_close_matches(".".join(path), names, n=1, cutoff=0.5)
+    return difflib.get_close_matches(".".join(path), same or names, n=1, cutoff=0.0 if same else 0.5)
 
 
 def from_flag(text: str) -> dict[str, Any]:

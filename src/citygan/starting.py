@@ -100,11 +100,7 @@ def settings_to_build_on(start: Path, models: Collection[str]) -> dict[str, Any]
             where="--init",
             hint=f"citygan train --model {next(iter(models))} makes one",
         )
-    found = settings_going_on(state["settings"], bool((state.get("skeleton") or {}).get("network")))
-    depth = state["networks"]["generator"]["arguments"].get("depth")
-    if depth is not None:  # which its pictures' size decided, and others' may not
-        found["generator"]["depth"] = depth
-    return found
+    return settings_going_on(state["settings"], bool((state.get("skeleton") or {}).get("network")))
 
 
 def settings_going_on(settings: Mapping[str, Any], shown: bool) -> dict[str, Any]:
