@@ -188,6 +188,7 @@ KINDS = (
     "demo-quality",
     "segmenter-separates",
     "dned",
+    "diversity",
     "sflow-step",
     "video",
     "sflow-holds",
@@ -255,6 +256,14 @@ def test_each_kind_of_result_becomes_a_table(kind: str) -> None:
                     },
                 }
             ],
+        },
+        "diversity": {
+            "data": {"name": "streets", "size": "32x32"},
+            "samples": 3,
+            "pictures": 2,
+            "model": {"step": 7},
+            "all": 1.25,
+            "classes": {"road": {"share": 0.5, "difference": 0.75}, "rare": {"share": 0.001, "difference": 9.0}},
         },
         "sflow-step": {
             "width": 16, "batch": 1, "precision": "float32", "threads": 2,

@@ -374,6 +374,19 @@ def _dned(results: Any) -> str:
     return f"{made}\n\n" + table(header, rows, left=2)
 
 
+def _diversity(results: Any) -> str:
+    data, least = results["data"], 0.01  # share of the pixels, of a class that is listed
+    made = (
+        f"{data['name']} at {data['size']}; {results['samples']} samples each of {results['pictures']} pictures, a model "
+        f"of {results['model']['step']} steps. Mean absolute difference of the samples of a picture, in grey levels."
+    )
+    rows = [["all", "1.00", f"{results['all']:.2f}"]]
+    for name, found in results["classes"].items():
+        if found["share"] >= least:
+            rows.append([name, f"{found['share']:.2f}", f"{found['difference']:.2f}"])
+    return f"{made}\n\n" + table(("class", "share of the pixels", "difference"), rows, left=1)
+
+
 def _hardware(records: Records) -> str:
     """For the README: training speed of the paper's width on each device there is a record of."""
     rows = []
@@ -415,6 +428,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
     "demo-quality": _demo_quality,
     "segmenter-separates": _segmenter_separates,
     "dned": _dned,
+    "diversity": _diversity,
     "sflow-holds": _sflow_holds,
 }
 
