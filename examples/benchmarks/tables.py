@@ -377,8 +377,9 @@ def _dned(results: Any) -> str:
 def _diversity(results: Any) -> str:
     data, least = results["data"], 0.01  # share of the pixels, of a class that is listed
     made = (
-        f"{data['name']} at {data['size']}; {results['samples']} samples each of {results['pictures']} pictures, a "
-        f"model of {results['model']['step']} steps. Mean absolute difference of the samples of a picture, in grey levels."
+        f"{data['name']} at {data['size']}; {results['samples']} samples each of {results['pictures']} pictures, "
+        f"a model of {results['model']['step']} steps. Mean absolute difference of the samples of a picture, in grey "
+        "levels."
     )
     rows = [["all", "1.00", f"{results['all']:.2f}"]]
     for name, found in results["classes"].items():
