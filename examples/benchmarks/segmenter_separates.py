@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from timing import record, write
-from trained import settings_of, trained
+from trained import gap, settings_of, trained
 
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.devices import pick_device
@@ -33,7 +32,6 @@ from citygan.evaluation import evaluate_run
 ROWS = ("oracle", "translation", "mean-colour", "chance")
 FIGURES = ("class_iou", "pixel_accuracy", "class_accuracy")
 GAPS = (("oracle", "translation"), ("translation", "mean-colour"), ("translation", "chance"))
-ERRORS_APART = 2.0  # standard errors that the mean of a gap has to be above
 
 
 def rows_of(figure: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -55,22 +53,6 @@ def one_seed(data: PreparedSet, seed: int, arguments: argparse.Namespace) -> dic
         "images": result["images"],
         "scored_as": result["protocol"]["metrics"]["fcn-score"]["segmenter"]["scored_as"],
         "trained_s": {"segmenter": segmenter_s, "translation": translation_s},
-    }
-
-
-def gap(seeds: Sequence[Mapping[str, Any]], above: str, below: str, name: str) -> dict[str, Any]:
-    """The paired difference of two rows: at each seed, its mean, standard error, and whether it holds."""
-    differences = [each["rows"][above][name] - each["rows"][below][name] for each in seeds]
-    error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else None
-    mean = statistics.mean(differences)
-    return {
-        "above": above,
-        "below": below,
-        "figure": name,
-        "by_seed": differences,
-        "mean": mean,
-        "standard_error": error,
-        "holds": None if error is None else mean > ERRORS_APART * error,
     }
 
 

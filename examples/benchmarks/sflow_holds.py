@@ -23,13 +23,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from timing import record, write
-from trained import settings_of, trained
+from trained import gap, settings_of, trained
 
 from citygan.data.store import PreparedSet, resolve_set
 from citygan.devices import pick_device
@@ -37,8 +36,9 @@ from citygan.evaluation import evaluate_run
 from citygan.files import read_json, write_json
 
 METRICS = ("ssim", "psnr", "l1", "sharpness", "gradient", "warp-error", "flicker", "fcn-score")
+ROWS = ("labels", "graphics", "photo", "video", "longer")
+TERMS = ("flow", "warp")
 STILL: Mapping[str, Any] = {"losses": {"lambda_flow": 0.0, "lambda_warp": 0.0}}
-ERRORS_APART = 2.0  # standard errors that the mean of a gap has to be on its side
 # above, below, figure
 GAPS = (
     ("graphics", "labels", "ssim"),
@@ -79,7 +79,7 @@ def one_seed(
         "longer": (run("longer", "sflow-video", arguments.steps_video, edges, STILL), "source"),
     }
     if seed < arguments.terms:
-        for name in ("flow", "warp"):
+        for name in TERMS:
             other = "warp" if name == "flow" else "flow"
             own = {"losses": {f"lambda_{other}": 0.0}}
             rows[name] = (run(name, "sflow-video", arguments.steps_video, edges, own), "source")
@@ -101,23 +101,7 @@ def one_seed(
 
 def complete(kept: Mapping[str, Any] | None, seed: int, terms: int) -> bool:
     """Whether a seed was scored already, with all that is wanted of it."""
-    return kept is not None and "video" in kept["rows"] and (seed >= terms or {"flow", "warp"} <= kept["rows"].keys())
-
-
-def gap(seeds: Sequence[Mapping[str, Any]], above: str, below: str, name: str) -> dict[str, Any]:
-    """The paired difference of two rows: at each seed, its mean, its standard error, whether it holds."""
-    by_seed = [each["rows"][above][name] - each["rows"][below][name] for each in seeds]
-    mean = statistics.mean(by_seed)
-    error = statistics.stdev(by_seed) / len(by_seed) ** 0.5 if len(by_seed) > 1 else None
-    return {
-        "above": above,
-        "below": below,
-        "figure": name,
-        "by_seed": by_seed,
-        "mean": mean,
-        "standard_error": error,
-        "holds": None if error is None else mean > ERRORS_APART * error,
-    }
+    return kept is not None and {*ROWS, *(TERMS if seed < terms else ())} <= kept["rows"].keys()
 
 
 def of_video(seeds: Sequence[Mapping[str, Any]], row: str) -> dict[str, Any]:
@@ -133,7 +117,7 @@ def of_video(seeds: Sequence[Mapping[str, Any]], row: str) -> dict[str, Any]:
 
 def summary(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The rows of every seed and the gaps."""
-    rows = [name for name in ("video", "flow", "warp") if name in seeds[0]["rows"]]
+    rows = [name for name in ("video", *TERMS) if name in seeds[0]["rows"]]
     return {
         "seeds": list(seeds),
         "gaps": [gap(seeds, *each) for each in GAPS],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from citygan.train.checkpoint import steps
 from citygan.train.distributed import Ranks
 from citygan.training import run_training
 from citygan.yamlfile import read_yaml
+
+ERRORS_APART = 2.0  # standard errors that the mean of a gap has to be above
 
 
 def settings_of(
@@ -85,6 +88,22 @@ def trained(settings: Settings, data: PreparedSet, work: Path, device: str, name
     seconds = time.perf_counter() - began
     write_json(clock, {"seconds": seconds})
     return path, seconds
+
+
+def gap(seeds: Sequence[Mapping[str, Any]], above: str, below: str, name: str) -> dict[str, Any]:
+    """The paired difference of two rows: at each seed, its mean, its standard error, whether it holds."""
+    by_seed = [each["rows"][above][name] - each["rows"][below][name] for each in seeds]
+    mean = statistics.mean(by_seed)
+    error = statistics.stdev(by_seed) / len(by_seed) ** 0.5 if len(by_seed) > 1 else None
+    return {
+        "above": above,
+        "below": below,
+        "figure": name,
+        "by_seed": by_seed,
+        "mean": mean,
+        "standard_error": error,
+        "holds": None if error is None else mean > ERRORS_APART * error,
+    }
 
 
 def _portable(settings: Settings) -> dict[str, Any]:

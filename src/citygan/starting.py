@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from citygan.models.enhancer import LocalEnhancer
 from citygan.models.pretrained import Pretrainable
 from citygan.models.trunk import PUBLISHED_WIDTH
 from citygan.runnames import names
-from citygan.runs import GENERATOR, SEGMENTER, check_kind, kind_of
+from citygan.runs import GENERATOR, SEGMENTER, check_kind
 from citygan.train.checkpoint import load_network, path_of, read_part, read_state, steps
 from citygan.weightfiles import RANDOM, Found, find_weights
 from citygan.weights import import_state_dict, read_state_dict, read_weights, refit
@@ -38,17 +38,10 @@ def newest_imported() -> str:
     Raises:
         UsageError: There is none; how to come by one is told.
     """
-    found: list[tuple[str, str]] = []
-    for name in names():
-        folder = runs_home() / name / "checkpoints"
-        with contextlib.suppress(DamagedError):
-            for step in steps(folder)[-1:]:
-                state = read_state(path_of(folder, step))
-                if state.get("imported") and kind_of(path_of(folder, step)) == GENERATOR:
-                    found.append((str(state.get("time")), name))
-    if not found:
+    found = _newest(lambda state: bool(state.get("imported")) and state.get("kind", GENERATOR) == GENERATOR)
+    if found is None:
         raise UsageError("this model starts from trained weights, and none are given", where="--init", hint=WANTED)
-    return max(found)[1]
+    return found
 
 
 def newest_of(models: Collection[str]) -> str:
@@ -57,22 +50,28 @@ def newest_of(models: Collection[str]) -> str:
     Raises:
         UsageError: There is none; the command that makes one is told.
     """
-    found: list[tuple[str, str]] = []
-    for name in names():
-        folder = runs_home() / name / "checkpoints"
-        with contextlib.suppress(DamagedError):
-            for step in steps(folder)[-1:]:
-                state = read_state(path_of(folder, step))
-                if state.get("model") in models:
-                    found.append((str(state.get("time")), name))
-    if not found:
+    found = _newest(lambda state: state.get("model") in models)
+    if found is None:
         first = next(iter(models))
         raise UsageError(
             f"this model goes on from a trained {first}, and there is none",
             where="--init",
             hint=f"citygan train --model {first}, then this again",
         )
-    return max(found)[1]
+    return found
+
+
+def _newest(fits: Callable[[Mapping[str, Any]], bool]) -> str | None:
+    """The name of the run whose newest checkpoint was made last, of those whose newest has a record that fits."""
+    found: list[tuple[str, str]] = []
+    for name in names():
+        folder = runs_home() / name / "checkpoints"
+        with contextlib.suppress(DamagedError):
+            for step in steps(folder)[-1:]:
+                state = read_state(path_of(folder, step))
+                if fits(state):
+                    found.append((str(state.get("time")), name))
+    return max(found)[1] if found else None
 
 
 # what a model that goes on from another's run takes over from it

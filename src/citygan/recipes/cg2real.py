@@ -164,7 +164,7 @@ class CG2Real(Recipe):
         generator = self.networks["generator"]
         if "global" in words:
             fake = generator(x, part="global")
-            levels = 1 + max(1, x.shape[-2] // fake.shape[-2]).bit_length() - 1
+            levels = (x.shape[-2] // fake.shape[-2]).bit_length()  # one more than there are halvings
             condition, real = pyramid(condition, levels)[-1], pyramid(real, levels)[-1]
         elif "local" in words:
             fake = generator(x, part="local")
